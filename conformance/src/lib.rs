@@ -1,0 +1,1 @@
+//! Black-box conformance: OASIS cases over the wire against any KMIP server.

@@ -1,0 +1,1 @@
+//! Krypton Core: the sovereign vault of one region.

@@ -1,0 +1,1 @@
+//! Krypton Gateway: the key factory beside the applications.

@@ -1,0 +1,1 @@
+//! KMIP rules: operations, lifecycle, attributes, and the ports they need.

@@ -1,0 +1,1 @@
+//! KMIP transport: TLS, framing, identity, limits; the server shell and the client.

@@ -1,0 +1,1 @@
+//! KMIP syntax: bytes to items and back (TTLV, XML, JSON).

@@ -1,0 +1,1 @@
+//! krypton: the operator's command line.
