@@ -1,1 +1,3 @@
 //! KMIP rules: operations, lifecycle, attributes, and the ports they need.
+
+pub mod memory;
