@@ -1,3 +1,4 @@
 //! KMIP rules: operations, lifecycle, attributes, and the ports they need.
 
+pub mod crypto;
 pub mod memory;

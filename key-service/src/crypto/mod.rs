@@ -1,0 +1,16 @@
+//! Cryptography at the level of KMIP's operations. No other module names a cryptography library.
+//!
+//! `ring` does what it can; RustCrypto crates do the rest. Keys come in as byte slices and plaintext goes out in
+//! [`SecretBuffer`]s, so where a secret lives is the caller's choice.
+//!
+//! [`SecretBuffer`]: kmip_ttlv::SecretBuffer
+
+mod envelope;
+mod error;
+mod random;
+#[cfg(test)]
+mod test_vectors;
+
+pub use envelope::{ENVELOPE_OVERHEAD_BYTES, SEALING_KEY_BYTES, plaintext_length, seal, unseal, unseal_into};
+pub use error::CryptoError;
+pub use random::{Entropy, SystemEntropy};
