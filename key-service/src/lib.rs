@@ -2,3 +2,5 @@
 
 pub mod crypto;
 pub mod memory;
+pub mod port;
+pub mod record;

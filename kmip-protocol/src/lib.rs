@@ -23,6 +23,7 @@ pub mod mask;
 pub mod message;
 pub mod object;
 pub mod operation;
+mod reason;
 pub mod structures;
 pub mod tag;
 pub mod version;

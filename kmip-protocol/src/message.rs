@@ -468,8 +468,7 @@ impl ResponseBatchItem {
             }
             self.result_status.write(writer, tag::RESULT_STATUS, version);
             if let Some(reason) = self.result_reason {
-                let reason = if reason.is_known(version) { reason } else { ResultReason::GeneralFailure };
-                reason.write(writer, tag::RESULT_REASON, version);
+                reason.for_version(version).write(writer, tag::RESULT_REASON, version);
             }
             if let Some(message) = &self.result_message {
                 writer.text_string(tag::RESULT_MESSAGE, message);

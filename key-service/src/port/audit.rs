@@ -1,0 +1,57 @@
+//! The port for the audit log.
+
+use async_trait::async_trait;
+use bytestring::ByteString;
+use kmip_protocol::codec::DateTime;
+use kmip_protocol::enumeration::ResultReason;
+
+/// Something that happened and is to be remembered.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// When.
+    pub time: DateTime,
+    /// Who: the tenant.
+    pub tenant: ByteString,
+    /// Who: the principal within the tenant.
+    pub principal: ByteString,
+    /// What: the operation's KMIP name.
+    pub operation: ByteString,
+    /// Which object, where there is one.
+    pub unique_identifier: Option<ByteString>,
+    /// How it went.
+    pub outcome: Outcome,
+    /// The client's correlation value.
+    pub client_correlation_value: Option<ByteString>,
+}
+
+/// How an operation went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It succeeded.
+    Success,
+    /// It failed for this reason.
+    Failure(ResultReason),
+}
+
+/// The log did not take the event.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the audit log does not take events: {0}")]
+pub struct AuditError(pub String);
+
+/// Remembers events.
+#[async_trait]
+pub trait Audit: Send + Sync + 'static {
+    /// Remembers an event. A success is answered to the client only after its event has been taken.
+    async fn record(&self, event: Event) -> Result<(), AuditError>;
+}
+
+/// Remembers nothing: for tests of other things.
+#[derive(Debug, Default)]
+pub struct NoAudit;
+
+#[async_trait]
+impl Audit for NoAudit {
+    async fn record(&self, _event: Event) -> Result<(), AuditError> {
+        Ok(())
+    }
+}

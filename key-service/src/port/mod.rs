@@ -1,0 +1,13 @@
+//! The ports: every effect that the rules need, behind a trait, so that the same rules run in both servers, in tests
+//! and in a seeded simulation.
+
+mod audit;
+mod clock;
+mod sealer;
+mod store;
+
+pub use audit::{Audit, AuditError, Event, NoAudit, Outcome};
+pub use clock::{Clock, SystemClock};
+pub use crate::crypto::{Entropy, SystemEntropy};
+pub use sealer::{Binding, Sealed, Sealer, SealerError};
+pub use store::{Change, IndexKey, Position, Store, StoreError};

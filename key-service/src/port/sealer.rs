@@ -1,0 +1,61 @@
+//! The port for sealing: what the Core does for a Gateway, and the chain of root keys for the Core itself.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use bytestring::ByteString;
+use kmip_protocol::codec::Secret;
+use kmip_protocol::enumeration::{CryptographicAlgorithm, ObjectType};
+
+/// What a sealed object is bound to: it unseals under the same binding only.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Binding {
+    /// The tenant that owns the object.
+    pub tenant: ByteString,
+    /// The service whose L3 seals it: an Object Group, or `default`. Decides the L3 when sealing; when unsealing,
+    /// [`Sealed::key`] names it.
+    pub service: ByteString,
+    /// The object.
+    pub unique_identifier: ByteString,
+    /// Its type.
+    pub object_type: ObjectType,
+    /// Its algorithm, if it has one.
+    pub cryptographic_algorithm: Option<CryptographicAlgorithm>,
+    /// Bits of the key, if it is one.
+    pub cryptographic_length: Option<i32>,
+}
+
+/// A sealed object: all that a store ever gets to see of a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed {
+    /// Unique Identifier of the key (an L3 version) that sealed it.
+    pub key: ByteString,
+    /// The envelope (docs/STORAGE.md gives it byte by byte).
+    pub envelope: Bytes,
+}
+
+/// Why nothing was sealed or unsealed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SealerError {
+    /// The Core, or the root behind it, cannot be reached now.
+    #[error("the vault cannot be reached: {0}")]
+    Unavailable(String),
+    /// The vault refuses: the tenant is revoked, the budget is used up, the policy denies.
+    #[error("the vault refuses: {0}")]
+    Refused(String),
+    /// The tenant has no such service, or no root keys at all.
+    #[error("the vault has no key for this tenant and service")]
+    NoKey,
+    /// The envelope does not open under this binding.
+    #[error("the sealed object is damaged or belongs elsewhere")]
+    Damaged,
+}
+
+/// Seals objects and opens them again.
+#[async_trait]
+pub trait Sealer: Send + Sync + 'static {
+    /// Seals `plaintext`.
+    async fn seal(&self, binding: &Binding, plaintext: Secret) -> Result<Sealed, SealerError>;
+
+    /// Opens what [`seal`](Self::seal) made.
+    async fn unseal(&self, binding: &Binding, sealed: &Sealed) -> Result<Secret, SealerError>;
+}

@@ -1,0 +1,80 @@
+//! The port for storage: records by identifier, an index for Locate, and atomic changes guarded by versions.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::record::Record;
+
+/// One change of a [`Store::commit`].
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// A new record, of version 1. Fails if the identifier or one of its names is taken.
+    Insert(Arc<Record>),
+    /// The next version of a record: fails unless the stored version is the one before.
+    Replace(Arc<Record>),
+}
+
+impl Change {
+    /// The record as it is to be.
+    pub fn record(&self) -> &Arc<Record> {
+        match self {
+            Self::Insert(record) | Self::Replace(record) => record,
+        }
+    }
+}
+
+/// A value by which records are found: an attribute and an encoding (or digest) of its value.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IndexKey(pub Bytes);
+
+/// A place in the order of records, newest first: the [`Record::sequence`] of the last one seen.
+pub type Position = u64;
+
+/// Why the store did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// It cannot be reached or does not answer in time.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+    /// It has no room.
+    #[error("the store is full")]
+    Full,
+    /// Somebody else changed the record first.
+    #[error("the record was changed by another request")]
+    Conflict,
+    /// The identifier is taken.
+    #[error("the identifier is taken")]
+    IdentifierTaken,
+    /// A name is taken by another object of the tenant.
+    #[error("the name is taken")]
+    NameTaken,
+    /// A record cannot be read: damaged, or edited by somebody else.
+    #[error("a record is damaged: {0}")]
+    Damaged(String),
+}
+
+/// Keeps records.
+///
+/// A store makes changes durable before it answers (as far as its kind promises durability) and keeps these rules
+/// itself, for many writers at once: identifiers are unique within a tenant, [`Record::unique_keys`] (names) too, and
+/// a record is replaced only by its next version.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// The record of an object, or `None`: also where another tenant has an object of that identifier.
+    async fn fetch(&self, tenant: &str, unique_identifier: &str) -> Result<Option<Arc<Record>>, StoreError>;
+
+    /// Makes all changes, or none.
+    async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError>;
+
+    /// Up to `limit` records of a tenant that carry `key` (all of them for `None`), the newest first, beginning
+    /// after `after`.
+    async fn select(
+        &self,
+        tenant: &str,
+        key: Option<&IndexKey>,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Record>>, StoreError>;
+}

@@ -1,0 +1,187 @@
+//! Records: what a store keeps of an object, and how it is written down.
+//!
+//! A record is a TTLV structure of Krypton's own (tags of the extension range, see docs/STORAGE.md). It never holds a
+//! secret: only what a [`Sealer`](crate::port::Sealer) has sealed.
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use kmip_protocol::attribute::{Attribute, AttributeType, Attributes, Instance};
+use kmip_protocol::codec::Item;
+use kmip_protocol::enumeration::{ObjectType, State};
+use kmip_protocol::version::V2_1;
+use kmip_protocol::{Tag, lifecycle, tag};
+use kmip_ttlv::{Error, Limits, Reader, Writer};
+
+use crate::port::{Binding, IndexKey, Sealed};
+
+/// What a store keeps of an object.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    /// The tenant that owns the object.
+    pub tenant: ByteString,
+    /// The service whose L3 seals the object.
+    pub service: ByteString,
+    /// The object's identifier, unique within the tenant.
+    pub unique_identifier: ByteString,
+    /// Orders records by age ([`Clock::stamp`](crate::port::Clock::stamp) of the creation).
+    pub sequence: u64,
+    /// Counts the changes, from 1.
+    pub version: u64,
+    /// The type of the object.
+    pub object_type: ObjectType,
+    /// All attributes but those that are computed when asked for.
+    pub attributes: Attributes,
+    /// The sealed object; `None` if it was destroyed, or never had a value here.
+    pub sealed: Option<Sealed>,
+}
+
+// The tags of a record, from the range that KMIP leaves to extensions.
+const RECORD: Tag = Tag::new(0x54_0100);
+const TENANT: Tag = Tag::new(0x54_0101);
+const SERVICE: Tag = Tag::new(0x54_0102);
+const SEQUENCE: Tag = Tag::new(0x54_0103);
+const VERSION: Tag = Tag::new(0x54_0104);
+const SEALED: Tag = Tag::new(0x54_0105);
+const SEALED_KEY: Tag = Tag::new(0x54_0106);
+const SEALED_ENVELOPE: Tag = Tag::new(0x54_0107);
+
+impl Record {
+    /// The record in bytes.
+    pub fn encode(&self) -> Bytes {
+        let mut writer = Writer::new();
+        writer.structure(RECORD, |writer| {
+            writer.text_string(TENANT, &self.tenant);
+            writer.text_string(SERVICE, &self.service);
+            writer.text_string(tag::UNIQUE_IDENTIFIER, &self.unique_identifier);
+            writer.long_integer(SEQUENCE, self.sequence.cast_signed());
+            writer.long_integer(VERSION, self.version.cast_signed());
+            self.object_type.write(writer, tag::OBJECT_TYPE, V2_1);
+            self.attributes.write_record(writer);
+            if let Some(sealed) = &self.sealed {
+                writer.structure(SEALED, |writer| {
+                    writer.text_string(SEALED_KEY, &sealed.key);
+                    writer.byte_string(SEALED_ENVELOPE, &sealed.envelope);
+                });
+            }
+        });
+        writer.finish().into_bytes()
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    /// If the bytes are not a record.
+    pub fn decode(bytes: &Bytes) -> Result<Self, Error> {
+        let limits = Limits { message_bytes: MAXIMUM_RECORD_BYTES, value_bytes: MAXIMUM_RECORD_BYTES, ..Limits::default() };
+        let mut reader = Reader::new(bytes, limits)?;
+        let record = reader.structure(RECORD, |reader| {
+            Ok::<_, Error>(Self {
+                tenant: reader.text(TENANT)?,
+                service: reader.text(SERVICE)?,
+                unique_identifier: reader.text(tag::UNIQUE_IDENTIFIER)?,
+                sequence: reader.long_integer(SEQUENCE)?.cast_unsigned(),
+                version: reader.long_integer(VERSION)?.cast_unsigned(),
+                object_type: ObjectType::read(reader, tag::OBJECT_TYPE, V2_1)?,
+                attributes: Attributes::read_record(reader)?,
+                sealed: if reader.is_empty() { None } else { Some(read_sealed(reader)?) },
+            })
+        })?;
+        reader.finish()?;
+        Ok(record)
+    }
+
+    /// The state of the object; Templates and the like have none.
+    pub fn state(&self) -> Option<State> {
+        self.attributes.iter().find_map(|attribute| match attribute {
+            Attribute::State(state) => Some(*state),
+            _ => None,
+        })
+    }
+
+    /// Whether the material of the object is gone.
+    pub fn is_destroyed(&self) -> bool {
+        self.state().is_some_and(lifecycle::is_destroyed)
+    }
+
+    /// What the object's secret is bound to.
+    pub fn binding(&self) -> Binding {
+        let mut binding = Binding {
+            tenant: self.tenant.clone(),
+            service: self.service.clone(),
+            unique_identifier: self.unique_identifier.clone(),
+            object_type: self.object_type,
+            cryptographic_algorithm: None,
+            cryptographic_length: None,
+        };
+        for attribute in self.attributes.iter() {
+            match attribute {
+                Attribute::CryptographicAlgorithm(algorithm) => binding.cryptographic_algorithm = Some(*algorithm),
+                Attribute::CryptographicLength(length) => binding.cryptographic_length = Some(*length),
+                _ => (),
+            }
+        }
+        binding
+    }
+
+    /// The first instance of an attribute.
+    pub fn attribute(&self, attribute_type: AttributeType) -> Option<&Attribute> {
+        self.attributes.iter().find(|attribute| attribute.attribute_type() == Some(attribute_type))
+    }
+
+    /// The keys by which Locate finds the record. A destroyed object keeps only its type: it is still found by
+    /// identifier, and by nothing else.
+    pub fn index_keys(&self) -> Vec<IndexKey> {
+        if self.is_destroyed() {
+            return Vec::new();
+        }
+        self.attributes.instances.iter().filter_map(|instance| index_key(&instance.attribute)).collect()
+    }
+
+    /// Those keys that no other live object of the tenant may have: the names.
+    pub fn unique_keys(&self) -> Vec<IndexKey> {
+        let is_name = |instance: &&Instance| matches!(instance.attribute, Attribute::Name(_));
+        if self.is_destroyed() {
+            return Vec::new();
+        }
+        self.attributes.instances.iter().filter(is_name).filter_map(|instance| index_key(&instance.attribute)).collect()
+    }
+}
+
+/// A record's bytes are those of one message at most, and its attributes again as much.
+const MAXIMUM_RECORD_BYTES: usize = 4 << 20;
+
+fn read_sealed(reader: &mut Reader<'_>) -> Result<Sealed, Error> {
+    reader.structure(SEALED, |reader| {
+        Ok(Sealed { key: reader.text(SEALED_KEY)?, envelope: reader.bytes(SEALED_ENVELOPE)? })
+    })
+}
+
+/// The index key of an attribute, for those by which it pays to look: few objects share a value of them.
+pub fn index_key(attribute: &Attribute) -> Option<IndexKey> {
+    let (prefix, value): (u32, Vec<u8>) = match attribute {
+        Attribute::Name(name) => (tag::NAME.value(), name.value.as_bytes().to_vec()),
+        Attribute::AlternativeName(name) => (tag::ALTERNATIVE_NAME.value(), name.value.as_bytes().to_vec()),
+        Attribute::ObjectGroup(group) => (tag::OBJECT_GROUP.value(), group.as_bytes().to_vec()),
+        Attribute::ApplicationSpecificInformation(information) => {
+            let mut value = information.namespace.as_bytes().to_vec();
+            value.push(0);
+            value.extend_from_slice(information.data.as_deref().unwrap_or_default().as_bytes());
+            (tag::APPLICATION_SPECIFIC_INFORMATION.value(), value)
+        }
+        Attribute::Custom(custom) => {
+            let mut writer = Writer::new();
+            writer.text_string(tag::VENDOR_IDENTIFICATION, &custom.vendor);
+            writer.text_string(tag::ATTRIBUTE_NAME, &custom.name);
+            custom.value.write(&mut writer, tag::ATTRIBUTE_VALUE, V2_1);
+            (tag::ATTRIBUTE.value(), writer.as_slice().to_vec())
+        }
+        _ => return None,
+    };
+    // A digest bounds the length of the key, whatever the client wrote.
+    let mut key = prefix.to_be_bytes()[1..].to_vec();
+    key.extend_from_slice(&crate::crypto::sha256(&value)[..INDEX_DIGEST_BYTES]);
+    Some(IndexKey(Bytes::from(key)))
+}
+
+/// Bytes of a value's SHA-256 in its index key: matches are compared in full afterwards.
+const INDEX_DIGEST_BYTES: usize = 20;
