@@ -25,6 +25,11 @@ impl Tag {
         Self(value)
     }
 
+    /// The tag with this number, if it has no more than 24 bits.
+    pub const fn checked(value: u32) -> Option<Self> {
+        if value <= 0xFF_FFFF { Some(Self(value)) } else { None }
+    }
+
     /// The number, at most 24 bits.
     pub const fn value(self) -> u32 {
         self.0

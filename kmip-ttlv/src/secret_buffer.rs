@@ -132,6 +132,14 @@ impl AsRef<[u8]> for SecretBuffer {
     }
 }
 
+/// Appends text, so that `write!` formats straight into the buffer.
+impl fmt::Write for SecretBuffer {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.extend_from_slice(text.as_bytes());
+        Ok(())
+    }
+}
+
 impl fmt::Debug for SecretBuffer {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "SecretBuffer({} bytes)", self.bytes.len())

@@ -84,9 +84,9 @@ impl Writer {
 
     /// Writes a Structure holding what `write` writes.
     pub fn structure<T>(&mut self, tag: Tag, write: impl FnOnce(&mut Self) -> T) -> T {
-        let start = self.begin_structure(tag);
+        let start = self.begin_structure();
         let result = write(self);
-        self.end_structure(start);
+        self.end_structure(tag, start);
         result
     }
 
@@ -122,16 +122,16 @@ impl Writer {
         self.buffer
     }
 
-    /// Opens a structure whose end is not known to lie in the same function; see [`Writer::structure`].
-    pub(crate) fn begin_structure(&mut self, tag: Tag) -> usize {
-        self.header(tag, ItemType::Structure, 0, 0);
+    /// Opens a structure whose tag or end is not known in the same function; see [`Writer::structure`].
+    pub(crate) fn begin_structure(&mut self) -> usize {
+        self.buffer.extend_from_slice(&[0; HEADER_BYTES]);
         self.buffer.len()
     }
 
-    /// Closes the structure that [`Writer::begin_structure`] opened.
-    pub(crate) fn end_structure(&mut self, start: usize) {
-        let length = wire_length(self.buffer.len() - start);
-        self.buffer[start - 4..start].copy_from_slice(&length);
+    /// Closes the structure that [`Writer::begin_structure`] opened at `start`.
+    pub(crate) fn end_structure(&mut self, tag: Tag, start: usize) {
+        let header = header(tag, ItemType::Structure, self.buffer.len() - start);
+        self.buffer[start - HEADER_BYTES..start].copy_from_slice(&header);
     }
 
     /// Writes the header and makes room for `room` bytes of value and padding.
