@@ -5,12 +5,18 @@
 //!
 //! [`SecretBuffer`]: kmip_ttlv::SecretBuffer
 
+mod cipher;
+mod digest;
 mod envelope;
 mod error;
+mod parameters;
 mod random;
 #[cfg(test)]
 mod test_vectors;
 
+pub use cipher::{CipherInput, Decryptor, Encrypted, Encryptor, HELD_BACK_LIMIT_BYTES, decrypt, encrypt};
+pub use digest::{Hasher, hash, sha256};
 pub use envelope::{ENVELOPE_OVERHEAD_BYTES, SEALING_KEY_BYTES, plaintext_length, seal, unseal, unseal_into};
 pub use error::CryptoError;
+pub use parameters::CipherParameters;
 pub use random::{Entropy, SystemEntropy};

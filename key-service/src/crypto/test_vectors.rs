@@ -55,3 +55,8 @@ pub(super) fn hex(bytes: &[u8]) -> String {
 pub(super) fn unhex(digits: &str) -> Vec<u8> {
     (0..digits.len()).step_by(2).map(|at| u8::from_str_radix(&digits[at..at + 2], 16).expect("hex")).collect()
 }
+
+/// The value of an enumeration whose Rust name a record gives.
+pub(super) fn named<T: Copy + std::fmt::Debug>(all: &[T], name: &str) -> T {
+    all.iter().copied().find(|value| format!("{value:?}") == name).unwrap_or_else(|| panic!("no {name}"))
+}
