@@ -48,7 +48,7 @@ impl Tag {
 
 impl fmt::Debug for Tag {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "0x{:06x}", self.0)
+        write!(formatter, "0x{:06X}", self.0)
     }
 }
 

@@ -27,7 +27,7 @@ fn read_in_all_ways(source: &Bytes) -> Result<Item, Error> {
 }
 
 fn mutate(bytes: &mut [u8], changes: &[(Index, u8)]) {
-    for (place, byte) in changes.iter().filter(|_| !bytes.is_empty()) {
+    for (place, byte) in changes {
         bytes[place.index(bytes.len())] = *byte;
     }
 }

@@ -65,7 +65,7 @@ fn errors_say_what_and_where() {
     });
     let kind = ErrorKind::MissingItem { expected: NUMBER };
     assert_eq!(missing.unwrap_err(), Error { kind, offset: source.len(), tag: None });
-    assert_eq!(wrong_tag.to_string(), "item 0x420094 expected at byte 8, item 0x42000d");
+    assert_eq!(wrong_tag.to_string(), "item 0x420094 expected at byte 8, item 0x42000D");
 }
 
 #[test]
