@@ -7,7 +7,7 @@ pub struct Limits {
     pub message_bytes: usize,
     /// Bytes of one value that is not a structure.
     pub value_bytes: usize,
-    /// Structures within each other, the message itself counted.
+    /// Structures within each other, the message itself counted. Reading recurses this deep: keep it below a thousand.
     pub depth: usize,
     /// Items in a message, structures counted.
     pub items: usize,

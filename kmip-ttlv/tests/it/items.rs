@@ -149,6 +149,26 @@ fn limits_hold() {
 }
 
 #[test]
+fn items_are_counted_over_the_whole_message() {
+    let mut writer = Writer::new();
+    writer.structure(OUTER, |outer| {
+        for _ in 0..2 {
+            outer.structure(INNER, |inner| inner.integer(NUMBER, 1));
+        }
+    });
+    let source = writer.finish().into_bytes();
+    let outcome = |items| {
+        let mut reader = Reader::new(&source, Limits { items, ..LIMITS })?;
+        reader.structure(OUTER, |outer| {
+            outer.structure(INNER, |inner| inner.integer(NUMBER))?;
+            outer.structure(INNER, |inner| inner.integer(NUMBER))
+        })
+    };
+    assert_eq!(outcome(5), Ok(1));
+    assert_eq!(outcome(4).map_err(|error: Error| error.kind), Err(ErrorKind::TooManyItems));
+}
+
+#[test]
 fn a_message_declares_its_length() {
     let header = |text: &str| <[u8; 8]>::try_from(crate::tables::unhex(text)).unwrap();
     let limits = Limits { message_bytes: 1024, ..LIMITS };
