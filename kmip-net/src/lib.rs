@@ -4,9 +4,12 @@
 //! requests; a client gets whole responses. What the bytes of a frame mean beyond their declared length is somebody else's affair.
 #![forbid(unsafe_code)]
 
+mod admin;
 mod client;
 mod connection;
 mod frame;
+mod http;
+mod https;
 mod identity;
 mod limits;
 mod metrics;
@@ -16,6 +19,7 @@ mod session;
 mod shares;
 mod tls;
 
+pub use admin::{AdminServer, Readiness};
 pub use client::{Client, ClientConnection, ClientError, ClientSettings};
 pub use connection::{Connection, PushError, Pusher};
 pub use frame::FrameError;

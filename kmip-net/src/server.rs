@@ -27,7 +27,7 @@ use crate::metrics::Refusal;
 use crate::shares::{Share, Shares};
 use crate::{
     Connection, Identity, IdentityError, IdentityRule, Peer, PeerError, ReloadableTls, ServerLimits,
-    ServerTls, TransportMetrics, session,
+    ServerTls, TransportMetrics, https, session,
 };
 
 /// Connections that the system completes before we accept them.
@@ -41,7 +41,7 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(10);
 const KEEPALIVE_PROBES: u32 = 3;
 
 /// How long accepting rests when the system has no descriptor or memory left.
-const ACCEPT_REST: Duration = Duration::from_millis(100);
+pub(crate) const ACCEPT_REST: Duration = Duration::from_millis(100);
 
 /// How long, and how much, a refused peer may go on sending before the connection is cut.
 const LINGER: Duration = Duration::from_secs(1);
@@ -114,8 +114,16 @@ pub struct Server<H> {
     shared: Arc<Shared<H>>,
 }
 
+/// What messages are carried by.
+#[derive(Clone, Copy)]
+enum Carrier {
+    Tls,
+    Https,
+}
+
 /// What all connections of a server share.
 pub(crate) struct Shared<H> {
+    carrier: Carrier,
     pub(crate) handler: Arc<H>,
     pub(crate) limits: ServerLimits,
     pub(crate) metrics: TransportMetrics,
@@ -160,11 +168,35 @@ impl<H: FrameHandler> Server<H> {
         handler: Arc<H>,
         metrics: TransportMetrics,
     ) -> Result<Self, ServerError> {
+        Self::bind_for(Carrier::Tls, settings, tls, handler, metrics)
+    }
+
+    /// Listens for KMIP over HTTPS, `POST /kmip` (KMIP Profiles 2.1, 5.3); otherwise as [`Server::bind`].
+    ///
+    /// # Errors
+    /// The address cannot be listened on.
+    pub fn bind_https(
+        settings: ServerSettings,
+        tls: Arc<ReloadableTls<ServerTls>>,
+        handler: Arc<H>,
+        metrics: TransportMetrics,
+    ) -> Result<Self, ServerError> {
+        Self::bind_for(Carrier::Https, settings, tls, handler, metrics)
+    }
+
+    fn bind_for(
+        carrier: Carrier,
+        settings: ServerSettings,
+        tls: Arc<ReloadableTls<ServerTls>>,
+        handler: Arc<H>,
+        metrics: TransportMetrics,
+    ) -> Result<Self, ServerError> {
         let ServerSettings { address, limits, identity } = settings;
         let fail = |source| ServerError { address, source };
         let listener = listen(address).map_err(fail)?;
         let local_address = listener.local_addr().map_err(fail)?;
         let shared = Shared {
+            carrier,
             handler,
             limits,
             metrics,
@@ -261,7 +293,10 @@ impl<H: FrameHandler> Shared<H> {
                 let id = self.next_id.fetch_add(1, Ordering::Relaxed);
                 let connection = Connection::new(id, peer, identity);
                 debug!(?connection, "connected");
-                session::run(&self, &connection, secured, shutdown).await;
+                match self.carrier {
+                    Carrier::Tls => session::run(&self, &connection, secured, shutdown).await,
+                    Carrier::Https => https::run(&self, &connection, secured, shutdown).await,
+                }
                 debug!(?connection, "disconnected");
             }
             Err(error) => {
@@ -349,7 +384,7 @@ fn judge_resumed(tls: &ServerTls, stream: &TlsStream<TcpStream>) -> io::Result<(
     Ok(())
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+pub(crate) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;

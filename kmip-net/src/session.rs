@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::net::TcpStream;
+use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -33,11 +34,21 @@ pub(crate) enum End {
     Broken(io::Error),
 }
 
+/// One way to carry requests over a connection.
+pub(crate) trait Exchange {
+    /// Waits until a request begins; false if the peer closed instead. May be cancelled and called again.
+    async fn begins(&mut self) -> io::Result<bool>;
+
+    /// Receives the request that begins, answers it, or ends the session.
+    async fn serve_one(&mut self) -> Result<(), End>;
+}
+
 struct Session<'a, H> {
     shared: &'a Shared<H>,
     connection: &'a Connection,
     frames: Frames<TlsStream<TcpStream>>,
     judged_under: Arc<ServerTls>,
+    shutdown: CancellationToken,
 }
 
 /// Serves a connection to its end.
@@ -49,8 +60,8 @@ pub(crate) async fn run<H: FrameHandler>(
 ) {
     let Secured { stream, judged_under } = secured;
     let frames = Frames::new(stream, shared.limits.frame());
-    let mut session = Session { shared, connection, frames, judged_under };
-    let end = session.serve(&shutdown).await;
+    let mut session = Session { shared, connection, frames, judged_under, shutdown: shutdown.clone() };
+    let end = serve_requests(&mut session, shared.limits.idle_timeout, &shutdown).await;
     finish(shared, connection, session.frames.stream(), end).await;
 }
 
@@ -77,32 +88,67 @@ pub(crate) async fn finish<H>(
     }
 }
 
-impl<H: FrameHandler> Session<'_, H> {
-    /// Answers requests until something ends it. The timer and the shutdown watch are made once, not once a request.
-    async fn serve(&mut self, shutdown: &CancellationToken) -> End {
-        let idle_timeout = self.shared.limits.idle_timeout;
-        let mut idle = pin!(sleep(idle_timeout));
-        let mut stopping = pin!(shutdown.cancelled());
-        loop {
-            let begins = tokio::select! {
-                biased;
-                begins = self.frames.begins() => begins,
-                () = &mut stopping => return End::Done,
-                () = &mut idle => return End::Cut(Refusal::IdleTimeout),
-            };
-            match begins {
-                Ok(true) => {}
-                Ok(false) => return End::Done,
-                Err(error) => return End::Broken(error),
-            }
-            if let Err(end) = self.serve_one().await {
-                return end;
-            }
-            if self.connection.is_reversed() {
-                return self.serve_pushes(shutdown).await;
-            }
-            idle.as_mut().reset(Instant::now() + idle_timeout);
+/// Answers requests until something ends the session. The timer and the shutdown watch are made once, not once a request.
+pub(crate) async fn serve_requests(
+    exchange: &mut impl Exchange,
+    idle_timeout: Duration,
+    shutdown: &CancellationToken,
+) -> End {
+    let mut idle = pin!(sleep(idle_timeout));
+    let mut stopping = pin!(shutdown.cancelled());
+    loop {
+        let begins = tokio::select! {
+            biased;
+            // First, so that a request which has arrived is answered even when the server stops.
+            begins = exchange.begins() => begins,
+            () = &mut stopping => return End::Done,
+            () = &mut idle => return End::Cut(Refusal::IdleTimeout),
+        };
+        match begins {
+            Ok(true) => {}
+            Ok(false) => return End::Done,
+            Err(error) => return End::Broken(error),
         }
+        if let Err(end) = exchange.serve_one().await {
+            return end;
+        }
+        if shutdown.is_cancelled() {
+            return End::Done;
+        }
+        idle.as_mut().reset(Instant::now() + idle_timeout);
+    }
+}
+
+impl End {
+    /// What the outcome of a write, within its time or not, means for the session.
+    pub(crate) fn of_write(written: Result<io::Result<()>, Elapsed>) -> Result<(), Self> {
+        match written {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) if is_departure(&error) => Err(Self::Done),
+            Ok(Err(error)) => Err(Self::Broken(error)),
+            Err(_) => Err(Self::Cut(Refusal::WriteTimeout)),
+        }
+    }
+}
+
+impl<H: FrameHandler> Shared<H> {
+    /// A connection outlives the judgement it began with: after a reload, its peer is judged again.
+    pub(crate) fn judge(
+        &self,
+        connection: &Connection,
+        judged_under: &mut Arc<ServerTls>,
+        stream: &TlsStream<TcpStream>,
+    ) -> Result<(), End> {
+        self.tls.judge_again(judged_under, stream).map_err(|error| {
+            warn!(?connection, %error, "the peer's certificate is no longer accepted");
+            End::Refused(Refusal::Certificate)
+        })
+    }
+}
+
+impl<H: FrameHandler> Exchange for Session<'_, H> {
+    async fn begins(&mut self) -> io::Result<bool> {
+        self.frames.begins().await
     }
 
     async fn serve_one(&mut self) -> Result<(), End> {
@@ -111,9 +157,12 @@ impl<H: FrameHandler> Session<'_, H> {
         let (request_bytes, started) = (request.len(), Instant::now());
         let response = self.shared.handler.handle(self.connection, request).await;
         self.shared.metrics.answered(request_bytes, response.len(), started.elapsed());
-        self.send(&response).await
+        self.send(&response).await?;
+        if self.connection.is_reversed() { Err(self.serve_pushes().await) } else { Ok(()) }
     }
+}
 
+impl<H: FrameHandler> Session<'_, H> {
     /// The rest of the frame that has begun.
     async fn receive(&mut self, limit: Duration) -> Result<Bytes, End> {
         match timeout(limit, self.frames.finish()).await {
@@ -129,30 +178,20 @@ impl<H: FrameHandler> Session<'_, H> {
     }
 
     async fn send(&mut self, message: &[u8]) -> Result<(), End> {
-        match timeout(self.shared.limits.write_timeout, self.frames.send(message)).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) if is_departure(&error) => Err(End::Done),
-            Ok(Err(error)) => Err(End::Broken(error)),
-            Err(_) => Err(End::Cut(Refusal::WriteTimeout)),
-        }
+        End::of_write(timeout(self.shared.limits.write_timeout, self.frames.send(message)).await)
     }
 
-    /// A connection outlives the judgement it began with: after a reload, its peer is judged again.
     fn judge(&mut self) -> Result<(), End> {
-        let (shared, connection) = (self.shared, self.connection);
-        shared.tls.judge_again(&mut self.judged_under, self.frames.stream()).map_err(|error| {
-            warn!(?connection, %error, "the peer's certificate is no longer accepted");
-            End::Refused(Refusal::Certificate)
-        })
+        self.shared.judge(self.connection, &mut self.judged_under, self.frames.stream())
     }
 
     /// Roles are reversed: requests go out as they are asked for, one at a time, and the peer answers them.
-    async fn serve_pushes(&mut self, shutdown: &CancellationToken) -> End {
+    async fn serve_pushes(&mut self) -> End {
         let Some(mut pushes) = self.connection.take_pushes() else { return End::Done };
         loop {
             let push = tokio::select! {
                 biased;
-                () = shutdown.cancelled() => return End::Done,
+                () = self.shutdown.cancelled() => return End::Done,
                 begins = self.frames.begins() => return match begins {
                     Ok(true) => End::Refused(Refusal::Unreadable),
                     Ok(false) => End::Done,
