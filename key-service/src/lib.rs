@@ -4,3 +4,4 @@ pub mod crypto;
 pub mod memory;
 pub mod port;
 pub mod record;
+pub mod store;
