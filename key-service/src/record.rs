@@ -6,12 +6,14 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 use kmip_protocol::attribute::{Attribute, AttributeType, Attributes, Instance};
-use kmip_protocol::codec::Item;
-use kmip_protocol::enumeration::{ObjectType, State};
+use kmip_protocol::codec::{DateTime, Item};
+use kmip_protocol::enumeration::{ObjectType, ResultReason, State};
+use kmip_protocol::mask::CryptographicUsageMask;
 use kmip_protocol::version::V2_1;
 use kmip_protocol::{Tag, lifecycle, tag};
 use kmip_ttlv::{Error, Limits, Reader, Writer};
 
+use crate::fault::Fault;
 use crate::port::{Binding, IndexKey, Sealed};
 
 /// What a store keeps of an object.
@@ -72,7 +74,11 @@ impl Record {
     /// # Errors
     /// If the bytes are not a record.
     pub fn decode(bytes: &Bytes) -> Result<Self, Error> {
-        let limits = Limits { message_bytes: MAXIMUM_RECORD_BYTES, value_bytes: MAXIMUM_RECORD_BYTES, ..Limits::default() };
+        let limits = Limits {
+            message_bytes: MAXIMUM_RECORD_BYTES,
+            value_bytes: MAXIMUM_RECORD_BYTES,
+            ..Limits::default()
+        };
         let mut reader = Reader::new(bytes, limits)?;
         let record = reader.structure(RECORD, |reader| {
             Ok::<_, Error>(Self {
@@ -115,7 +121,9 @@ impl Record {
         };
         for attribute in self.attributes.iter() {
             match attribute {
-                Attribute::CryptographicAlgorithm(algorithm) => binding.cryptographic_algorithm = Some(*algorithm),
+                Attribute::CryptographicAlgorithm(algorithm) => {
+                    binding.cryptographic_algorithm = Some(*algorithm)
+                }
                 Attribute::CryptographicLength(length) => binding.cryptographic_length = Some(*length),
                 _ => (),
             }
@@ -143,7 +151,12 @@ impl Record {
         if self.is_destroyed() {
             return Vec::new();
         }
-        self.attributes.instances.iter().filter(is_name).filter_map(|instance| index_key(&instance.attribute)).collect()
+        self.attributes
+            .instances
+            .iter()
+            .filter(is_name)
+            .filter_map(|instance| index_key(&instance.attribute))
+            .collect()
     }
 }
 
@@ -185,3 +198,85 @@ pub fn index_key(attribute: &Attribute) -> Option<IndexKey> {
 
 /// Bytes of a value's SHA-256 in its index key: matches are compared in full afterwards.
 const INDEX_DIGEST_BYTES: usize = 20;
+
+/// The attributes of a record as a set: the rules of who may change what are elsewhere.
+impl Record {
+    /// The date that an attribute holds.
+    pub fn date(&self, attribute_type: AttributeType) -> Option<DateTime> {
+        match self.attribute(attribute_type)? {
+            Attribute::ActivationDate(date)
+            | Attribute::ArchiveDate(date)
+            | Attribute::DeactivationDate(date)
+            | Attribute::InitialDate(date)
+            | Attribute::LastChangeDate(date)
+            | Attribute::ProcessStartDate(date)
+            | Attribute::ProtectStopDate(date) => Some(*date),
+            _ => None,
+        }
+    }
+
+    /// Whether a Boolean attribute is true.
+    pub fn flag(&self, attribute_type: AttributeType) -> bool {
+        match self.attribute(attribute_type) {
+            Some(
+                Attribute::Sensitive(flag)
+                | Attribute::Extractable(flag)
+                | Attribute::Fresh(flag)
+                | Attribute::AlwaysSensitive(flag)
+                | Attribute::NeverExtractable(flag),
+            ) => *flag,
+            _ => false,
+        }
+    }
+
+    /// What the object may be used for.
+    pub fn usage_mask(&self) -> CryptographicUsageMask {
+        match self.attribute(AttributeType::CryptographicUsageMask) {
+            Some(Attribute::CryptographicUsageMask(mask)) => *mask,
+            _ => CryptographicUsageMask::default(),
+        }
+    }
+
+    /// Sets an attribute that has one instance at most.
+    pub fn set(&mut self, attribute: Attribute) {
+        let attribute_type = attribute.attribute_type();
+        let mut instances = self.attributes.instances.iter_mut();
+        match instances.find(|instance| instance.attribute.attribute_type() == attribute_type) {
+            Some(instance) => instance.attribute = attribute,
+            None => self.attributes.instances.push(Instance { index: Some(0), attribute }),
+        }
+    }
+
+    /// Adds an instance of an attribute; returns its index. Indexes are not used twice as long as a later instance
+    /// lives.
+    pub fn add(&mut self, attribute: Attribute) -> i32 {
+        let reference = attribute.reference();
+        let same =
+            self.attributes.instances.iter().filter(|instance| instance.attribute.reference() == reference);
+        let index = same.filter_map(|instance| instance.index).max().map_or(0, |last| last + 1);
+        self.attributes.instances.push(Instance { index: Some(index), attribute });
+        index
+    }
+
+    /// Removes all instances of an attribute.
+    pub fn remove(&mut self, attribute_type: AttributeType) {
+        self.attributes
+            .instances
+            .retain(|instance| instance.attribute.attribute_type() != Some(attribute_type));
+    }
+
+    /// Notes a change.
+    pub fn touch(&mut self, now: DateTime) {
+        self.set(Attribute::LastChangeDate(now));
+    }
+
+    /// Refuses an archived object: it has to be recovered first (6.1.43).
+    pub(crate) fn refuse_archived(&self) -> Result<(), Fault> {
+        match self.attribute(AttributeType::ArchiveDate) {
+            Some(_) => {
+                Err(Fault::new(ResultReason::ObjectArchived, "the object is archived: recover it first"))
+            }
+            None => Ok(()),
+        }
+    }
+}

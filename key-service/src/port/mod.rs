@@ -6,8 +6,8 @@ mod clock;
 mod sealer;
 mod store;
 
+pub use crate::crypto::{Entropy, SystemEntropy};
 pub use audit::{Audit, AuditError, Event, NoAudit, Outcome};
 pub use clock::{Clock, SystemClock};
-pub use crate::crypto::{Entropy, SystemEntropy};
 pub use sealer::{Binding, Sealed, Sealer, SealerError};
 pub use store::{Change, IndexKey, Position, Store, StoreError};

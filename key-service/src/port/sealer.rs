@@ -53,6 +53,9 @@ pub enum SealerError {
 /// Seals objects and opens them again.
 #[async_trait]
 pub trait Sealer: Send + Sync + 'static {
+    /// The service whose L3 is to seal an object of these groups: the first group that names one, else `default`.
+    async fn service_of(&self, tenant: &str, groups: &[ByteString]) -> Result<ByteString, SealerError>;
+
     /// Seals `plaintext`.
     async fn seal(&self, binding: &Binding, plaintext: Secret) -> Result<Sealed, SealerError>;
 

@@ -1,0 +1,297 @@
+//! The way of a request message: read, judge the header, run the batch item by item, write the response.
+//!
+//! An item is routed before its payload is decoded, and a bad payload fails its own item only. Whatever comes in, a
+//! well-formed response goes out: clients cannot make anything of a bare disconnect.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use bytestring::ByteString;
+use kmip_protocol::codec::DateTime;
+use kmip_protocol::enumeration::{
+    AsynchronousIndicator, BatchErrorContinuationOption, ResultReason, ResultStatus,
+};
+use kmip_protocol::message::{
+    MessageError, RequestBatchItem, RequestHeader, RequestMessage, ResponseBatchItem, ResponseHeader,
+    ResponseMessage,
+};
+use kmip_protocol::operation::{Operation, Request, Response};
+use kmip_protocol::version::{SUPPORTED, V1_0};
+use kmip_protocol::{Version, version};
+use kmip_ttlv::{Limits, SecretBuffer, Writer};
+
+use crate::context::{Context, is_harmless};
+use crate::fault::Fault;
+use crate::port::{Event, Outcome};
+use crate::principal::Principal;
+use crate::service::Service;
+
+/// What a server does with single operations.
+#[async_trait]
+pub trait Operations: Send + Sync {
+    /// Whether the server offers the operation at all: decided before the payload is decoded.
+    fn offers(&self, operation: Operation) -> bool;
+
+    /// Does it.
+    async fn handle(&self, context: &mut Context<'_>, request: Request) -> Result<Response, Fault>;
+}
+
+/// How often an item is tried when other requests change the same object in between.
+const CONFLICT_ATTEMPTS: usize = 16;
+
+/// Answers a request message.
+pub async fn answer(
+    operations: &dyn Operations,
+    service: &Service,
+    principal: &Principal,
+    request: &Bytes,
+    limits: Limits,
+) -> SecretBuffer {
+    let message = match RequestMessage::read(request, limits) {
+        Ok(message) => message,
+        Err(error) => return refuse(error, service.clock.now()),
+    };
+    if let Err(fault) = judge_header(&message.header, service) {
+        return refuse_message(&message.header, &fault, service.clock.now());
+    }
+    let mut batch = Batch { operations, service, principal, limits, header: &message.header };
+    let items = batch.run(&message.items).await;
+    respond(&message.header, items, service.clock.now())
+}
+
+/// Answers a message that cannot be read, in its own version as far as that can be told.
+pub fn refuse(error: MessageError, now: DateTime) -> SecretBuffer {
+    let version = error.version.map_or(V1_0, nearest_supported);
+    let header = RequestHeader::new(version, 1);
+    let reason = match error.error.kind {
+        kmip_ttlv::ErrorKind::MessageTooLarge => ResultReason::ServerLimitExceeded,
+        _ => ResultReason::InvalidMessage,
+    };
+    refuse_message(&header, &Fault::new(reason, error.error.to_string()), now)
+}
+
+/// The version to answer in: the message's, or the nearest one that the server speaks.
+fn nearest_supported(version: Version) -> Version {
+    let not_above = SUPPORTED.iter().find(|supported| **supported <= version);
+    not_above.copied().unwrap_or(V1_0)
+}
+
+fn refuse_message(header: &RequestHeader, fault: &Fault, now: DateTime) -> SecretBuffer {
+    let message = ByteString::from(fault.message.as_ref());
+    respond(header, vec![ResponseBatchItem::failure(None, fault.reason, message)], now)
+}
+
+/// Refuses what the header asks for and the server cannot give.
+fn judge_header(header: &RequestHeader, service: &Service) -> Result<(), Fault> {
+    if !header.protocol_version.is_supported() {
+        let message = "this version of the protocol is not supported; Discover Versions tells which ones are";
+        return Err(Fault::new(ResultReason::UnsupportedProtocolVersion, message));
+    }
+    let batch_count = usize::try_from(header.batch_count).unwrap_or(usize::MAX);
+    if batch_count > service.settings.maximum_batch_items {
+        let message = format!("a batch may have {} items at most", service.settings.maximum_batch_items);
+        return Err(Fault::new(ResultReason::ServerLimitExceeded, message));
+    }
+    if header.maximum_response_size.is_some_and(|size| size < 0) {
+        return Err(Fault::invalid_field("Maximum Response Size is negative"));
+    }
+    match &header.asynchronous_indicator {
+        Some(indicator) if indicator.0 == AsynchronousIndicator::Mandatory => {
+            Err(Fault::feature_not_supported("operations are answered at once, never asynchronously"))
+        }
+        _ => Ok(()),
+    }
+}
+
+struct Batch<'a> {
+    operations: &'a dyn Operations,
+    service: &'a Service,
+    principal: &'a Principal,
+    limits: Limits,
+    header: &'a RequestHeader,
+}
+
+impl Batch<'_> {
+    async fn run(&mut self, items: &[RequestBatchItem]) -> Vec<ResponseBatchItem> {
+        let option =
+            self.header.batch_error_continuation_option.unwrap_or(BatchErrorContinuationOption::Stop);
+        // An Undo batch commits as a whole; so does nothing of one that fails.
+        let commits_each = option != BatchErrorContinuationOption::Undo || items.len() == 1;
+        let mut context = Context::new(self.service, self.principal, self.header.protocol_version);
+        let mut answers: Vec<ResponseBatchItem> = Vec::with_capacity(items.len());
+        for item in items {
+            let outcome = self.run_item(&mut context, item, commits_each).await;
+            context.placeholders.remember(outcome.as_ref().ok());
+            let failed = outcome.is_err();
+            answers.push(answer_item(item, outcome, self.header.protocol_version));
+            if failed && option == BatchErrorContinuationOption::Undo {
+                undo(&mut answers);
+                return answers;
+            }
+            if failed && option == BatchErrorContinuationOption::Stop {
+                return answers;
+            }
+        }
+        if !commits_each && let Err(fault) = context.commit().await {
+            fail_all(items, &mut answers, &fault);
+        }
+        answers
+    }
+
+    async fn run_item(
+        &self,
+        context: &mut Context<'_>,
+        item: &RequestBatchItem,
+        commit: bool,
+    ) -> Result<Response, Fault> {
+        let operation = self.route(item)?;
+        let outcome = self.attempt(context, operation, item, commit).await;
+        if !is_harmless(operation) {
+            self.service.audit.record(self.event(context, operation, &outcome)).await?;
+        }
+        outcome
+    }
+
+    /// Decides about an item by its operation alone.
+    fn route(&self, item: &RequestBatchItem) -> Result<Operation, Fault> {
+        let known = Operation::from_value(item.operation)
+            .filter(|operation| operation.since().knows(self.header.protocol_version));
+        let operation = known.filter(|operation| self.operations.offers(*operation));
+        if item.message_extensions.iter().any(|extension| extension.criticality_indicator) {
+            let message = "a message extension that is marked as critical is not known here";
+            return Err(Fault::new(ResultReason::UnknownMessageExtension, message));
+        }
+        operation.ok_or_else(Fault::operation_not_supported)
+    }
+
+    /// Does the operation, again where another request changed the same object first.
+    async fn attempt(
+        &self,
+        context: &mut Context<'_>,
+        operation: Operation,
+        item: &RequestBatchItem,
+        commit: bool,
+    ) -> Result<Response, Fault> {
+        let version = self.header.protocol_version;
+        let mut attempt = 0;
+        loop {
+            let request =
+                item.decode(operation, self.limits, version).unwrap_or(Err(unreachable_payload()))?;
+            let mark = context.mark();
+            let mut outcome = self.operations.handle(context, request).await;
+            if outcome.is_ok() && commit {
+                outcome = match context.commit().await {
+                    Ok(()) => outcome,
+                    Err(fault) => Err(fault),
+                };
+            }
+            attempt += 1;
+            match outcome {
+                Err(fault) => {
+                    context.back_to(mark);
+                    if !fault.conflict || attempt == CONFLICT_ATTEMPTS {
+                        return Err(fault);
+                    }
+                }
+                Ok(response) if response.is_known(version) => return Ok(response),
+                Ok(_) => return Err(unspeakable()),
+            }
+        }
+    }
+
+    fn event(&self, context: &Context<'_>, operation: Operation, outcome: &Result<Response, Fault>) -> Event {
+        Event {
+            time: self.service.clock.now(),
+            tenant: self.principal.tenant.clone(),
+            principal: self.principal.name.clone(),
+            operation: ByteString::from(operation.to_string()),
+            unique_identifier: context.resolve(None).ok(),
+            outcome: match outcome {
+                Ok(_) => Outcome::Success,
+                Err(fault) => Outcome::Failure(fault.reason),
+            },
+            client_correlation_value: self.header.client_correlation_value.clone(),
+        }
+    }
+}
+
+fn unreachable_payload() -> kmip_ttlv::Error {
+    kmip_ttlv::Error { kind: kmip_ttlv::ErrorKind::InvalidValue, offset: 0, tag: None }
+}
+
+/// The object has a type, format or algorithm that is younger than the client's version.
+fn unspeakable() -> Fault {
+    Fault::feature_not_supported("the answer cannot be expressed in this version of the protocol")
+}
+
+fn answer_item(
+    item: &RequestBatchItem,
+    outcome: Result<Response, Fault>,
+    _version: version::Version,
+) -> ResponseBatchItem {
+    let mut answer = match outcome {
+        Ok(response) => ResponseBatchItem::success(response),
+        Err(fault) => {
+            ResponseBatchItem::failure(None, fault.reason, ByteString::from(fault.message.as_ref()))
+        }
+    };
+    answer.operation = Some(item.operation);
+    answer.unique_batch_item_id = item.unique_batch_item_id.clone();
+    answer
+}
+
+/// Marks the items before the failed one as undone. They keep their payloads (case BL-M-2-21).
+fn undo(answers: &mut [ResponseBatchItem]) {
+    if let Some((_, before)) = answers.split_last_mut() {
+        for answer in before {
+            answer.result_status = ResultStatus::OperationUndone;
+        }
+    }
+}
+
+/// The whole batch could not be committed.
+fn fail_all(items: &[RequestBatchItem], answers: &mut [ResponseBatchItem], fault: &Fault) {
+    for (item, answer) in items.iter().zip(answers) {
+        let message = ByteString::from(fault.message.as_ref());
+        let mut failed = ResponseBatchItem::failure(Some(item.operation), fault.reason, message);
+        failed.unique_batch_item_id = item.unique_batch_item_id.clone();
+        *answer = failed;
+    }
+}
+
+/// Writes the response, or refuses to if it is larger than the client can take.
+fn respond(request: &RequestHeader, items: Vec<ResponseBatchItem>, now: DateTime) -> SecretBuffer {
+    let mut response = ResponseMessage { header: response_header(request, items.len(), now), items };
+    let mut writer = Writer::with_capacity(RESPONSE_CAPACITY_BYTES);
+    response.write(&mut writer);
+    let maximum =
+        request.maximum_response_size.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX);
+    if writer.len() <= maximum {
+        return writer.finish();
+    }
+    for item in &mut response.items {
+        let message = ByteString::from_static("the response is larger than Maximum Response Size");
+        let mut failed = ResponseBatchItem::failure(item.operation, ResultReason::ResponseTooLarge, message);
+        failed.unique_batch_item_id = item.unique_batch_item_id.take();
+        *item = failed;
+    }
+    let mut writer = Writer::with_capacity(RESPONSE_CAPACITY_BYTES);
+    response.write(&mut writer);
+    writer.finish()
+}
+
+/// Room for the response to a Get, so that it is written without growing.
+const RESPONSE_CAPACITY_BYTES: usize = 512;
+
+fn response_header(request: &RequestHeader, batch_count: usize, now: DateTime) -> ResponseHeader {
+    ResponseHeader {
+        protocol_version: nearest_supported(request.protocol_version),
+        time_stamp: now,
+        nonce: None,
+        server_hashed_password: None,
+        attestation_types: Vec::new(),
+        // Clients that did not send one cannot decode one.
+        client_correlation_value: request.client_correlation_value.clone(),
+        server_correlation_value: None,
+        batch_count: i32::try_from(batch_count).unwrap_or(i32::MAX),
+    }
+}

@@ -1,0 +1,233 @@
+//! What an operation works with: who asks, in which version, what the batch has dealt with so far, and the changes
+//! that it makes.
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use kmip_protocol::enumeration::UniqueIdentifierPlaceholder;
+use kmip_protocol::identifier::UniqueIdentifier;
+use kmip_protocol::operation::{Operation, Response};
+use kmip_protocol::{Version, lifecycle};
+
+use crate::fault::Fault;
+use crate::lifecycle_dates;
+use crate::port::{Change, Position, StoreError};
+use crate::principal::Principal;
+use crate::record::Record;
+use crate::service::Service;
+
+/// The surroundings of one batch item.
+pub struct Context<'a> {
+    /// The rules and their ports.
+    pub service: &'a Service,
+    /// Who asks.
+    pub principal: &'a Principal,
+    /// The version of the message.
+    pub version: Version,
+    /// What the batch has dealt with.
+    pub placeholders: Placeholders,
+    changes: Vec<Change>,
+}
+
+impl<'a> Context<'a> {
+    /// The surroundings of the first item of a batch.
+    pub fn new(service: &'a Service, principal: &'a Principal, version: Version) -> Self {
+        Self { service, principal, version, placeholders: Placeholders::default(), changes: Vec::new() }
+    }
+
+    /// The identifier that a request means: spelled out, or by a placeholder of the batch.
+    ///
+    /// # Errors
+    /// If the placeholder is empty.
+    pub fn resolve(&self, identifier: Option<&UniqueIdentifier>) -> Result<ByteString, Fault> {
+        self.placeholders.resolve(identifier).ok_or_else(Fault::object_not_found)
+    }
+
+    /// The object that a request means, whatever its state, with the state that its dates have brought about.
+    ///
+    /// # Errors
+    /// If the principal's tenant has no such object.
+    pub async fn object(&self, identifier: Option<&UniqueIdentifier>) -> Result<Arc<Record>, Fault> {
+        let identifier = self.resolve(identifier)?;
+        self.fetch(&identifier).await?.ok_or_else(Fault::object_not_found)
+    }
+
+    /// As [`object`](Self::object), but destroyed and archived objects are refused.
+    pub async fn live_object(&self, identifier: Option<&UniqueIdentifier>) -> Result<Arc<Record>, Fault> {
+        let record = self.object(identifier).await?;
+        if record.state().is_some_and(lifecycle::is_destroyed) {
+            return Err(Fault::object_destroyed());
+        }
+        record.refuse_archived()?;
+        Ok(record)
+    }
+
+    /// The record of an identifier, as this batch sees it.
+    pub async fn fetch(&self, unique_identifier: &str) -> Result<Option<Arc<Record>>, Fault> {
+        let pending = self.changes.iter().rev().map(Change::record);
+        let record = match pending.into_iter().find(|record| record.unique_identifier == unique_identifier) {
+            Some(record) => Some(record.clone()),
+            None => self.service.store.fetch(&self.principal.tenant, unique_identifier).await?,
+        };
+        let now = self.service.clock.now();
+        Ok(record.map(|record| lifecycle_dates::settle(record, now)))
+    }
+
+    /// Records of the tenant in the order of Locate, as this batch sees them.
+    pub async fn select(
+        &self,
+        key: Option<&crate::port::IndexKey>,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Record>>, StoreError> {
+        let mut records = self.service.store.select(&self.principal.tenant, key, after, limit).await?;
+        let now = self.service.clock.now();
+        for record in &mut records {
+            let pending = self.changes.iter().map(Change::record);
+            if let Some(pending) =
+                pending.rev().find(|pending| pending.unique_identifier == record.unique_identifier)
+            {
+                *record = pending.clone();
+            }
+            *record = lifecycle_dates::settle(record.clone(), now);
+        }
+        Ok(records)
+    }
+
+    /// Records that this batch makes and the store does not have yet, the newest first.
+    pub fn pending_inserts(&self) -> impl Iterator<Item = &Arc<Record>> {
+        self.changes.iter().rev().filter_map(|change| match change {
+            Change::Insert(record) => Some(record),
+            Change::Replace(_) => None,
+        })
+    }
+
+    /// Makes a new object when the item (or the whole batch, for Undo) has succeeded.
+    pub fn insert(&mut self, record: Record) {
+        self.changes.push(Change::Insert(Arc::new(record)));
+    }
+
+    /// Changes an object when the item (or the whole batch, for Undo) has succeeded. Bumps the version and the
+    /// Last Change Date.
+    pub fn replace(&mut self, mut record: Record) {
+        record.touch(self.service.clock.now());
+        self.replace_silently(record);
+    }
+
+    /// As [`replace`](Self::replace), for changes that are none to the client, such as counting uses.
+    pub fn replace_silently(&mut self, mut record: Record) {
+        let pending = self.changes.iter_mut();
+        let earlier =
+            pending.rev().find(|change| change.record().unique_identifier == record.unique_identifier);
+        match earlier {
+            // The store never saw the earlier change: the two become one.
+            Some(Change::Insert(earlier) | Change::Replace(earlier)) => {
+                record.version = earlier.version;
+                *earlier = Arc::new(record);
+            }
+            None => {
+                record.version += 1;
+                self.changes.push(Change::Replace(Arc::new(record)));
+            }
+        }
+    }
+
+    /// Makes the changes so far durable.
+    pub(crate) async fn commit(&mut self) -> Result<(), Fault> {
+        let changes = std::mem::take(&mut self.changes);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        Ok(self.service.store.commit(changes).await?)
+    }
+
+    /// How many changes there are so far: where to go [`back_to`](Self::back_to).
+    pub(crate) fn mark(&self) -> Vec<Change> {
+        self.changes.clone()
+    }
+
+    /// Forgets the changes since a mark.
+    pub(crate) fn back_to(&mut self, mark: Vec<Change>) {
+        self.changes = mark;
+    }
+}
+
+/// What the items of a batch have dealt with so far: the ID Placeholder of 1.x and the more precise ones of 2.x
+/// (KMIP 2.1 sections 4.58 and 11.58).
+#[derive(Debug, Default, Clone)]
+pub struct Placeholders {
+    last: Option<ByteString>,
+    by_operation: Vec<(UniqueIdentifierPlaceholder, ByteString)>,
+    by_item: Vec<Option<ByteString>>,
+}
+
+impl Placeholders {
+    fn resolve(&self, identifier: Option<&UniqueIdentifier>) -> Option<ByteString> {
+        match identifier {
+            None | Some(UniqueIdentifier::Placeholder(UniqueIdentifierPlaceholder::IdPlaceholder)) => {
+                self.last.clone()
+            }
+            Some(UniqueIdentifier::Text(text)) => Some(text.clone()),
+            Some(UniqueIdentifier::Placeholder(wanted)) => {
+                let found = self.by_operation.iter().rev().find(|(placeholder, _)| placeholder == wanted);
+                found.map(|(_, identifier)| identifier.clone())
+            }
+            Some(UniqueIdentifier::BatchItem(index)) => {
+                let index = match usize::try_from(*index) {
+                    Ok(index) => index,
+                    Err(_) => self.by_item.len().checked_sub(usize::try_from(index.unsigned_abs()).ok()?)?,
+                };
+                self.by_item.get(index)?.clone()
+            }
+        }
+    }
+
+    /// Remembers what an item dealt with: `None` for one that failed or dealt with no single object.
+    pub(crate) fn remember(&mut self, response: Option<&Response>) {
+        use UniqueIdentifierPlaceholder as P;
+        let named: Vec<(P, ByteString)> = match response {
+            Some(Response::Create(created)) => vec![(P::Create, created.unique_identifier.clone())],
+            Some(Response::Register(registered)) => vec![(P::Register, registered.unique_identifier.clone())],
+            Some(Response::CreateKeyPair(pair)) => vec![
+                (P::CreateKeyPairPublicKey, pair.public_key_unique_identifier.clone()),
+                (P::CreateKeyPairPrivateKey, pair.private_key_unique_identifier.clone()),
+                (P::CreateKeyPair, pair.private_key_unique_identifier.clone()),
+            ],
+            Some(Response::ReKeyKeyPair(pair)) => vec![
+                (P::ReKeyKeyPairPublicKey, pair.public_key_unique_identifier.clone()),
+                (P::ReKeyKeyPairPrivateKey, pair.private_key_unique_identifier.clone()),
+                (P::ReKeyKeyPair, pair.private_key_unique_identifier.clone()),
+            ],
+            Some(Response::ReKey(made)) => vec![(P::ReKey, made.unique_identifier.clone())],
+            Some(Response::DeriveKey(made)) => vec![(P::DeriveKey, made.unique_identifier.clone())],
+            Some(Response::Certify(made)) => vec![(P::Certify, made.unique_identifier.clone())],
+            Some(Response::ReCertify(made)) => vec![(P::ReCertify, made.unique_identifier.clone())],
+            Some(Response::Import(made)) => vec![(P::Import, made.unique_identifier.clone())],
+            Some(Response::JoinSplitKey(made)) => vec![(P::JoinSplitKey, made.unique_identifier.clone())],
+            Some(Response::CreateSplitKey(made)) => made
+                .unique_identifiers
+                .first()
+                .map(|first| (P::CreateSplitKey, first.clone()))
+                .into_iter()
+                .collect(),
+            Some(Response::Locate(located)) => match &located.unique_identifiers[..] {
+                [only] => vec![(P::Locate, only.clone())],
+                _ => {
+                    self.last = None;
+                    Vec::new()
+                }
+            },
+            _ => Vec::new(),
+        };
+        if let Some((_, identifier)) = named.last() {
+            self.last = Some(identifier.clone());
+        }
+        self.by_item.push(named.last().map(|(_, identifier)| identifier.clone()));
+        self.by_operation.extend(named);
+    }
+}
+
+/// Operations that an audit log leaves out: they touch no object and reveal nothing.
+pub(crate) fn is_harmless(operation: Operation) -> bool {
+    matches!(operation, Operation::DiscoverVersions | Operation::Query | Operation::Ping)
+}

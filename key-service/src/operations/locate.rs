@@ -1,0 +1,198 @@
+//! Locate (6.1.28): finds objects by their attributes.
+//!
+//! The most selective criterion picks an index of the store; every record that it yields is then compared in full. A
+//! criterion that cannot be compared is refused: leaving it out would widen the answer.
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use kmip_protocol::attribute::{Attribute, AttributeType, Attributes};
+use kmip_protocol::codec::DateTime;
+use kmip_protocol::enumeration::ObjectGroupMember;
+use kmip_protocol::mask::StorageStatusMask;
+use kmip_protocol::operation::{LocateRequest, LocateResponse};
+
+use super::get_attributes::attributes;
+use crate::context::Context;
+use crate::fault::Fault;
+use crate::port::IndexKey;
+use crate::record::{Record, index_key};
+
+/// Records fetched from the store in one go.
+const PAGE_RECORDS: usize = 256;
+
+pub(super) async fn handle(
+    context: &mut Context<'_>,
+    request: LocateRequest,
+) -> Result<LocateResponse, Fault> {
+    let criteria = Criteria::new(&request)?;
+    let maximum = match request.maximum_items {
+        Some(maximum) => count(maximum, "Maximum Items is negative")?,
+        None => usize::MAX,
+    };
+    let offset = count(request.offset_items.unwrap_or(0), "Offset Items is negative")?;
+    let limit = maximum.min(context.service.settings.maximum_located_items);
+    let located = find(context, &criteria, offset, limit).await?;
+    Ok(LocateResponse {
+        located_items: located.total.and_then(|total| i32::try_from(total).ok()),
+        unique_identifiers: located.identifiers,
+    })
+}
+
+fn count(number: i32, message: &'static str) -> Result<usize, Fault> {
+    usize::try_from(number).map_err(|_| Fault::invalid_field(message))
+}
+
+struct Located {
+    identifiers: Vec<ByteString>,
+    /// How many match in all; `None` if the search ended before the last record.
+    total: Option<usize>,
+}
+
+async fn find(
+    context: &Context<'_>,
+    criteria: &Criteria<'_>,
+    offset: usize,
+    limit: usize,
+) -> Result<Located, Fault> {
+    let mut matched = 0;
+    let mut identifiers = Vec::new();
+    let mut take = |record: &Record| {
+        if criteria.matches(record) {
+            if matched >= offset && identifiers.len() < limit {
+                identifiers.push(record.unique_identifier.clone());
+            }
+            matched += 1;
+        }
+        matched >= offset.saturating_add(limit)
+    };
+    if let Some(identifier) = criteria.identifier() {
+        if let Some(record) = context.fetch(identifier).await? {
+            take(&record);
+        }
+        return Ok(Located { total: Some(matched), identifiers });
+    }
+    for record in context.pending_inserts() {
+        take(record);
+    }
+    let key = criteria.index_key();
+    let mut after = None;
+    loop {
+        let page: Vec<Arc<Record>> = context.select(key.as_ref(), after, PAGE_RECORDS).await?;
+        for record in &page {
+            // The search goes on past a full answer only where it is about to end anyway.
+            if take(record) && page.len() == PAGE_RECORDS {
+                return Ok(Located { total: None, identifiers });
+            }
+        }
+        match page.last() {
+            Some(last) if page.len() == PAGE_RECORDS => after = Some(last.sequence),
+            _ => return Ok(Located { total: Some(matched), identifiers }),
+        }
+    }
+}
+
+/// What is looked for.
+struct Criteria<'a> {
+    attributes: &'a Attributes,
+    storage_status_mask: StorageStatusMask,
+    fresh_only: bool,
+}
+
+impl<'a> Criteria<'a> {
+    fn new(request: &'a LocateRequest) -> Result<Self, Fault> {
+        if !request.attributes.templates.is_empty() {
+            return Err(Fault::feature_not_supported("Locate does not take criteria from templates"));
+        }
+        let fresh_only = match request.object_group_member {
+            None => false,
+            Some(ObjectGroupMember::GroupMemberFresh) => true,
+            Some(_) => return Err(Fault::feature_not_supported("groups have no default member")),
+        };
+        Ok(Self {
+            attributes: &request.attributes,
+            storage_status_mask: request.storage_status_mask.unwrap_or(StorageStatusMask::ON_LINE_STORAGE),
+            fresh_only,
+        })
+    }
+
+    fn identifier(&self) -> Option<&'a ByteString> {
+        self.attributes.iter().find_map(|attribute| match attribute {
+            Attribute::UniqueIdentifier(identifier) => Some(identifier),
+            _ => None,
+        })
+    }
+
+    /// The index that the fewest records are expected under. Destroyed objects are in none.
+    fn index_key(&self) -> Option<IndexKey> {
+        if self.storage_status_mask.contains(StorageStatusMask::DESTROYED_STORAGE) {
+            return None;
+        }
+        let selectivity = |attribute: &&Attribute| match attribute {
+            Attribute::Name(_) => 0,
+            Attribute::ApplicationSpecificInformation(_) => 1,
+            Attribute::AlternativeName(_) => 2,
+            Attribute::Custom(_) => 3,
+            _ => 4,
+        };
+        self.attributes
+            .iter()
+            .filter(|attribute| index_key(attribute).is_some())
+            .min_by_key(selectivity)
+            .and_then(index_key)
+    }
+
+    fn matches(&self, record: &Record) -> bool {
+        self.matches_storage(record)
+            && (!self.fresh_only || record.flag(AttributeType::Fresh))
+            && self.attributes.iter().all(|wanted| self.matches_attribute(record, wanted))
+    }
+
+    fn matches_storage(&self, record: &Record) -> bool {
+        let storage = if record.is_destroyed() {
+            StorageStatusMask::DESTROYED_STORAGE
+        } else if record.attribute(AttributeType::ArchiveDate).is_some() {
+            StorageStatusMask::ARCHIVAL_STORAGE
+        } else {
+            StorageStatusMask::ON_LINE_STORAGE
+        };
+        self.storage_status_mask.contains(storage)
+    }
+
+    fn matches_attribute(&self, record: &Record, wanted: &Attribute) -> bool {
+        match (wanted, date(wanted)) {
+            (_, Some(_)) => self.matches_dates(record, wanted),
+            (Attribute::CryptographicUsageMask(mask), _) => record.usage_mask().contains(*mask),
+            _ => attributes(record).iter().any(|present| present == wanted),
+        }
+    }
+
+    /// One date has to be met exactly, two are the ends of a range (6.1.28).
+    fn matches_dates(&self, record: &Record, wanted: &Attribute) -> bool {
+        let attribute_type = wanted.attribute_type();
+        let same = |attribute: &&Attribute| attribute.attribute_type() == attribute_type;
+        let wanted: Vec<DateTime> = self.attributes.iter().filter(same).filter_map(date).collect();
+        let present = record.attributes.iter().find(same).and_then(date);
+        match (present, wanted.iter().min(), wanted.iter().max()) {
+            (Some(present), Some(from), Some(to)) => (*from..=*to).contains(&present),
+            _ => false,
+        }
+    }
+}
+
+fn date(attribute: &Attribute) -> Option<DateTime> {
+    match attribute {
+        Attribute::ActivationDate(date)
+        | Attribute::ArchiveDate(date)
+        | Attribute::CompromiseDate(date)
+        | Attribute::CompromiseOccurrenceDate(date)
+        | Attribute::DeactivationDate(date)
+        | Attribute::DestroyDate(date)
+        | Attribute::InitialDate(date)
+        | Attribute::LastChangeDate(date)
+        | Attribute::OriginalCreationDate(date)
+        | Attribute::ProcessStartDate(date)
+        | Attribute::ProtectStopDate(date) => Some(*date),
+        _ => None,
+    }
+}
