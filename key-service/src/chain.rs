@@ -1,0 +1,129 @@
+//! What Core and Gateway agree on beside KMIP itself: how objects of the chain of keys are marked with their tenant, and
+//! what a Gateway tells the Core about an object that it wants sealed.
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use kmip_protocol::attribute::{Attribute, CustomAttribute, CustomValue};
+use kmip_protocol::codec::Item;
+use kmip_protocol::enumeration::{CryptographicAlgorithm, ObjectType};
+use kmip_protocol::version::V2_1;
+use kmip_protocol::{Tag, tag};
+use kmip_ttlv::{Error, Limits, Reader, Writer};
+
+use crate::port::Binding;
+
+/// Vendor Identification of Krypton's own attributes.
+pub const VENDOR: &str = "krypton";
+
+/// Attribute Name of the attribute that marks an L1, L2 or L3 with its tenant.
+pub const TENANT: &str = "Tenant";
+
+/// The attribute that marks an object of the chain with its tenant.
+pub fn tenant_attribute(tenant: &str) -> Attribute {
+    Attribute::Custom(CustomAttribute {
+        vendor: ByteString::from_static(VENDOR),
+        name: ByteString::from_static(TENANT),
+        value: CustomValue::Text(ByteString::from(tenant)),
+    })
+}
+
+/// The tenant that an object of the chain is marked with.
+pub fn tenant_of<'a>(attributes: impl IntoIterator<Item = &'a Attribute>) -> Option<&'a ByteString> {
+    attributes.into_iter().find_map(|attribute| match attribute {
+        Attribute::Custom(CustomAttribute { vendor, name, value: CustomValue::Text(tenant) })
+            if vendor == VENDOR && name == TENANT =>
+        {
+            Some(tenant)
+        }
+        _ => None,
+    })
+}
+
+/// What the Gateway tells the Core about an object, in the Authenticated Encryption Additional Data of Encrypt and
+/// Decrypt. Tenant, service and version are not in it: the Core takes them from its own L3, not from anybody's word.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ObjectBinding {
+    /// The object.
+    pub unique_identifier: ByteString,
+    /// Its type.
+    pub object_type: ObjectType,
+    /// Its algorithm, if it has one.
+    pub cryptographic_algorithm: Option<CryptographicAlgorithm>,
+    /// Bits of the key, if it is one.
+    pub cryptographic_length: Option<i32>,
+}
+
+/// The structure around an encoded binding, from the range that KMIP leaves to extensions.
+const BINDING: Tag = Tag::new(0x54_0110);
+
+impl From<&Binding> for ObjectBinding {
+    fn from(binding: &Binding) -> Self {
+        Self {
+            unique_identifier: binding.unique_identifier.clone(),
+            object_type: binding.object_type,
+            cryptographic_algorithm: binding.cryptographic_algorithm,
+            cryptographic_length: binding.cryptographic_length,
+        }
+    }
+}
+
+impl ObjectBinding {
+    /// The binding in bytes: one encoding for one binding, since TTLV has no choices left here.
+    pub fn encode(&self) -> Bytes {
+        let mut writer = Writer::new();
+        writer.structure(BINDING, |writer| {
+            writer.text_string(tag::UNIQUE_IDENTIFIER, &self.unique_identifier);
+            self.object_type.write(writer, tag::OBJECT_TYPE, V2_1);
+            if let Some(algorithm) = self.cryptographic_algorithm {
+                algorithm.write(writer, tag::CRYPTOGRAPHIC_ALGORITHM, V2_1);
+            }
+            if let Some(length) = self.cryptographic_length {
+                writer.integer(tag::CRYPTOGRAPHIC_LENGTH, length);
+            }
+        });
+        writer.finish().into_bytes()
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    /// If the bytes are no binding.
+    pub fn decode(bytes: &Bytes) -> Result<Self, Error> {
+        let mut reader = Reader::new(bytes, Limits::default())?;
+        let binding = reader.structure(BINDING, |reader| {
+            Ok::<_, Error>(Self {
+                unique_identifier: reader.text(tag::UNIQUE_IDENTIFIER)?,
+                object_type: ObjectType::read(reader, tag::OBJECT_TYPE, V2_1)?,
+                cryptographic_algorithm: match reader.peek_tag()? {
+                    Some(next @ tag::CRYPTOGRAPHIC_ALGORITHM) => {
+                        Some(CryptographicAlgorithm::read(reader, next, V2_1)?)
+                    }
+                    _ => None,
+                },
+                cryptographic_length: match reader.peek_tag()? {
+                    Some(next @ tag::CRYPTOGRAPHIC_LENGTH) => Some(reader.integer(next)?),
+                    _ => None,
+                },
+            })
+        })?;
+        reader.finish()?;
+        Ok(binding)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_binding_survives_its_encoding() -> Result<(), Error> {
+        let binding = ObjectBinding {
+            unique_identifier: ByteString::from_static("4f0c"),
+            object_type: ObjectType::SymmetricKey,
+            cryptographic_algorithm: Some(CryptographicAlgorithm::Aes),
+            cryptographic_length: None,
+        };
+        assert_eq!(ObjectBinding::decode(&binding.encode())?, binding);
+        Ok(())
+    }
+}
