@@ -22,7 +22,7 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 use crate::frame::{Frames, is_departure};
-use crate::limits::{frame_limits, seconds};
+use crate::limits::{count, frame_limits, seconds};
 use crate::server::{close, configure};
 use crate::{ClientTls, FrameError, ReloadableTls};
 
@@ -41,7 +41,7 @@ pub struct ClientSettings {
     #[serde(default)]
     pub server_name: Option<String>,
     /// Connections at once, idle ones included; further exchanges wait for one. Default 16.
-    #[serde(default = "ClientSettings::default_max_connections")]
+    #[serde(deserialize_with = "count", default = "ClientSettings::default_max_connections")]
     pub max_connections: usize,
     /// Time to connect and shake hands. Default 5 s.
     #[serde(
@@ -58,7 +58,7 @@ pub struct ClientSettings {
     )]
     pub request_timeout: Duration,
     /// Bytes of one response, its header included. Default 1 MiB.
-    #[serde(default = "ClientSettings::default_max_message_bytes")]
+    #[serde(deserialize_with = "count", default = "ClientSettings::default_max_message_bytes")]
     pub max_message_bytes: usize,
 }
 

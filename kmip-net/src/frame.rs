@@ -104,7 +104,10 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use kmip_ttlv::ErrorKind as TtlvErrorKind;
-    use tokio::io::duplex;
+    use std::pin::Pin;
+    use std::task::{Context, Poll};
+
+    use tokio::io::{ReadBuf, duplex};
 
     use super::*;
 
@@ -159,5 +162,38 @@ mod tests {
         let read = read_all(header, MIB).await;
         let Some(Err(FrameError::Unreadable(error))) = read.first() else { panic!("{read:?}") };
         assert_eq!(error.kind, TtlvErrorKind::MessageTooLarge);
+    }
+
+    /// Gives what it has, then ends; notes the most that it was asked for.
+    struct Asked<'a> {
+        bytes: &'a [u8],
+        most: usize,
+    }
+
+    impl AsyncRead for Asked<'_> {
+        fn poll_read(
+            mut self: Pin<&mut Self>,
+            context: &mut Context<'_>,
+            buffer: &mut ReadBuf<'_>,
+        ) -> Poll<io::Result<()>> {
+            self.most = self.most.max(buffer.remaining());
+            Pin::new(&mut self.bytes).poll_read(context, buffer)
+        }
+    }
+
+    #[tokio::test]
+    async fn memory_follows_what_has_arrived() {
+        for (arrived, most) in [(0, FIRST_ALLOCATION_BYTES), (100_000, 2 * 100_000)] {
+            let mut stream = Asked { bytes: &vec![0; arrived], most: 0 };
+            let mut frame = SecretBuffer::new();
+            let read = read_to(&mut stream, &mut frame, 64 * MIB).await;
+            assert!(matches!(read, Err(FrameError::Truncated)));
+            assert!(
+                stream.most <= most && frame.capacity() <= 2 * most,
+                "{} {}",
+                stream.most,
+                frame.capacity()
+            );
+        }
     }
 }

@@ -10,12 +10,16 @@ use serde::{Deserialize, Deserializer};
 #[serde(default, deny_unknown_fields)]
 pub struct ServerLimits {
     /// Connections at once. Further ones wait in the system's backlog, unaccepted.
+    #[serde(deserialize_with = "count")]
     pub max_connections: usize,
     /// Connections at once from one source address (IPv6: from one /64). Further ones are closed.
+    #[serde(deserialize_with = "count")]
     pub max_connections_per_source: usize,
     /// Handshakes at once whose client hello has arrived: what bounds the cost of public-key cryptography.
+    #[serde(deserialize_with = "count")]
     pub max_handshakes: usize,
     /// Of these, those of one source address. Further ones wait.
+    #[serde(deserialize_with = "count")]
     pub max_handshakes_per_source: usize,
     /// Time for the client hello to arrive, and again for the rest of the handshake.
     #[serde(rename = "handshake_timeout_seconds", deserialize_with = "seconds")]
@@ -36,6 +40,7 @@ pub struct ServerLimits {
     #[serde(rename = "drain_timeout_seconds", deserialize_with = "seconds")]
     pub drain_timeout: Duration,
     /// Bytes of one message, its header included.
+    #[serde(deserialize_with = "count")]
     pub max_message_bytes: usize,
 }
 
@@ -77,6 +82,12 @@ pub(crate) fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Dura
     }
 }
 
+/// Reads a number that is at least one, and no more than 32 bits hold.
+pub(crate) fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<usize, D::Error> {
+    let count = std::num::NonZeroU32::deserialize(deserializer)?;
+    usize::try_from(count.get()).map_err(D::Error::custom)
+}
+
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
@@ -91,6 +102,14 @@ mod tests {
         assert_eq!(limits.request_timeout, Duration::from_millis(250));
         assert_eq!(limits.max_connections, ServerLimits::default().max_connections);
         for wrong in ["idle_timeout_seconds = 0", "idle_timeout_seconds = -1", "idle_timeout_seconds = inf"] {
+            assert!(toml::from_str::<ServerLimits>(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn counts_must_be_positive() {
+        assert_eq!(toml::from_str::<ServerLimits>("max_handshakes = 7").unwrap().max_handshakes, 7);
+        for wrong in ["max_connections = 0", "max_message_bytes = -1", "max_handshakes = 5000000000"] {
             assert!(toml::from_str::<ServerLimits>(wrong).is_err(), "{wrong}");
         }
     }

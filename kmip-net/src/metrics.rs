@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -30,7 +30,7 @@ pub struct TransportMetrics {
 }
 
 /// Why a connection ended before the peer wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, EncodeLabelValue)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     SourceShare,
     Identity,
@@ -44,7 +44,22 @@ pub(crate) enum Refusal {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct RefusedLabels {
-    reason: Refusal,
+    reason: &'static str,
+}
+
+impl Refusal {
+    fn name(self) -> &'static str {
+        match self {
+            Self::SourceShare => "source_share",
+            Self::Identity => "identity",
+            Self::Certificate => "certificate",
+            Self::Unreadable => "unreadable",
+            Self::Truncated => "truncated",
+            Self::IdleTimeout => "idle_timeout",
+            Self::RequestTimeout => "request_timeout",
+            Self::WriteTimeout => "write_timeout",
+        }
+    }
 }
 
 impl TransportMetrics {
@@ -93,7 +108,7 @@ impl TransportMetrics {
     }
 
     pub(crate) fn refused(&self, reason: Refusal) {
-        self.refused.get_or_create(&RefusedLabels { reason }).inc();
+        self.refused.get_or_create(&RefusedLabels { reason: reason.name() }).inc();
     }
 
     pub(crate) fn answered(&self, request_bytes: usize, response_bytes: usize, took: Duration) {

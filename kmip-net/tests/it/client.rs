@@ -69,7 +69,7 @@ async fn a_connection_closed_while_idle_is_replaced_unseen() {
     let client = rig.pooled(rig.pki.client("app", 2));
     for round in 1..=3 {
         client.exchange(request()).await.unwrap();
-        while rig.metric("connections_refused_total{reason=\"IdleTimeout\"}") < round {
+        while rig.metric("connections_refused_total{reason=\"idle_timeout\"}") < round {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }

@@ -114,7 +114,7 @@ async fn a_frame_cut_short() {
         }
     })
     .await;
-    assert_eq!(rig.metric(&refused("Truncated")), 3);
+    assert_eq!(rig.metric(&refused("truncated")), 3);
     rig.stop().await;
 }
 
@@ -133,7 +133,7 @@ async fn an_oversized_or_senseless_header_is_answered_and_ends_the_connection() 
         }
     })
     .await;
-    assert_eq!(rig.metric(&refused("Unreadable")), 2);
+    assert_eq!(rig.metric(&refused("unreadable")), 2);
     rig.stop().await;
 }
 
@@ -149,7 +149,7 @@ async fn a_request_that_never_ends() {
         }
     })
     .await;
-    assert_eq!(rig.metric(&refused("RequestTimeout")), 3);
+    assert_eq!(rig.metric(&refused("request_timeout")), 3);
     rig.stop().await;
 }
 
@@ -173,7 +173,7 @@ async fn a_trickle_does_not_extend_the_time_of_a_request() {
         }
     })
     .await;
-    assert_eq!(rig.metric(&refused("RequestTimeout")), 1);
+    assert_eq!(rig.metric(&refused("request_timeout")), 1);
     rig.stop().await;
 }
 
@@ -183,7 +183,7 @@ async fn an_answer_that_is_never_read() {
     let rig = unnoticed(limits, async |rig| {
         let mut peer = rig.peer("deaf").await;
         peer.send(&message(LARGE)).await;
-        while rig.metric(&refused("WriteTimeout")) == 0 {
+        while rig.metric(&refused("write_timeout")) == 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     })
@@ -202,7 +202,7 @@ async fn a_connection_without_requests_is_closed() {
         served.expect_close().await;
     })
     .await;
-    assert!(rig.metric(&refused("IdleTimeout")) >= 2);
+    assert!(rig.metric(&refused("idle_timeout")) >= 2);
     rig.stop().await;
 }
 
@@ -246,7 +246,7 @@ async fn one_source_address_cannot_take_all_connections() {
     let (mut first, _second) = (rig.peer("first").await, rig.peer("second").await);
     let mut third = TcpStream::connect(rig.address).await.unwrap();
     expect_end(&mut third).await;
-    assert_eq!(rig.metric(&refused("SourceShare")), 1);
+    assert_eq!(rig.metric(&refused("source_share")), 1);
 
     let socket = TcpSocket::new_v4().unwrap();
     socket.bind(([127, 0, 0, 2], 0).into()).unwrap();

@@ -34,7 +34,7 @@ async fn a_revoked_client_neither_resumes_nor_stays() {
         visit(&rig, &revoked).await.unwrap_err();
         visit(&rig, &revoked).await.unwrap_err();
         staying.exchange(b"12345678").await.unwrap_err();
-        assert_eq!(rig.metric("connections_refused_total{reason=\"Certificate\"}"), 1);
+        assert_eq!(rig.metric("connections_refused_total{reason=\"certificate\"}"), 1);
         neighbour.exchange(b"12345678").await.unwrap();
         assert_eq!(visit(&rig, &spared).await.unwrap(), HandshakeKind::Full);
         rig.stop().await;
