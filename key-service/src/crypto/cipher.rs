@@ -22,8 +22,6 @@ use chaining::Blocks;
 use keystream::{CipherFeedback, Keystream};
 use padding::Padding;
 
-pub(super) use block::{LARGEST_BLOCK_BYTES, xor};
-
 /// The most data in bytes that a mode holds back until the last part: CCM and XTS need all of it, and no authenticated
 /// mode gives out plaintext before its tag has proved right.
 pub const HELD_BACK_LIMIT_BYTES: usize = 16 * 1024 * 1024;
@@ -99,6 +97,11 @@ pub fn decrypt(
         }
     }
     Decryptor::new(key, parameters, input)?.finish(input.data, tag)
+}
+
+/// The length in bytes of the tag that the parameters ask for; 0 where the mode has none.
+pub(super) fn tag_bytes(parameters: &CipherParameters) -> Result<usize, CryptoError> {
+    Plan::new(parameters)?.tag_bytes(parameters)
 }
 
 /// An encryption in parts.

@@ -5,18 +5,24 @@
 //!
 //! [`SecretBuffer`]: kmip_ttlv::SecretBuffer
 
+mod asymmetric;
 mod cipher;
 mod digest;
 mod envelope;
 mod error;
+mod key_wrap;
+mod mac;
 mod parameters;
 mod random;
 #[cfg(test)]
 mod test_vectors;
 
+pub use asymmetric::{PrivateKey, PublicKey, RsaPrivateComponents, RsaPublicComponents, SignatureInput};
 pub use cipher::{CipherInput, Decryptor, Encrypted, Encryptor, HELD_BACK_LIMIT_BYTES, decrypt, encrypt};
 pub use digest::{Hasher, hash, sha256};
 pub use envelope::{ENVELOPE_OVERHEAD_BYTES, SEALING_KEY_BYTES, plaintext_length, seal, unseal, unseal_into};
 pub use error::CryptoError;
+pub use key_wrap::{WrappedKey, unwrap_key, wrap_key};
+pub use mac::{Mac, mac, verify_mac};
 pub use parameters::CipherParameters;
 pub use random::{Entropy, SystemEntropy};

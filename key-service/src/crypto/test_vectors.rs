@@ -39,11 +39,6 @@ impl Vectors {
     pub(super) fn bytes(&self, field: &str) -> Vec<u8> {
         unhex(self.text(field))
     }
-
-    /// A decimal field.
-    pub(super) fn number(&self, field: &str) -> usize {
-        self.text(field).parse().unwrap_or_else(|_| panic!("{field} is no number"))
-    }
 }
 
 /// Lower-case hexadecimal digits.
