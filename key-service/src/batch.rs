@@ -6,6 +6,7 @@
 use async_trait::async_trait;
 use bytes::Bytes;
 use bytestring::ByteString;
+use kmip_protocol::Version;
 use kmip_protocol::codec::DateTime;
 use kmip_protocol::enumeration::{
     AsynchronousIndicator, BatchErrorContinuationOption, ResultReason, ResultStatus,
@@ -16,7 +17,6 @@ use kmip_protocol::message::{
 };
 use kmip_protocol::operation::{Operation, Request, Response};
 use kmip_protocol::version::{SUPPORTED, V1_0};
-use kmip_protocol::{Version, version};
 use kmip_ttlv::{Limits, SecretBuffer, Writer};
 
 use crate::context::{Context, is_harmless};
@@ -67,6 +67,17 @@ pub fn refuse(error: MessageError, now: DateTime) -> SecretBuffer {
         _ => ResultReason::InvalidMessage,
     };
     refuse_message(&header, &Fault::new(reason, error.error.to_string()), now)
+}
+
+/// Answers a message of somebody who is nobody here: the certificate is good, but names no tenant.
+pub fn deny(request: &Bytes, limits: Limits, now: DateTime) -> SecretBuffer {
+    match RequestMessage::read(request, limits) {
+        Ok(message) => {
+            let fault = Fault::permission_denied("the client certificate names no tenant");
+            refuse_message(&message.header, &fault, now)
+        }
+        Err(error) => refuse(error, now),
+    }
 }
 
 /// The version to answer in: the message's, or the nearest one that the server speaks.
@@ -122,7 +133,7 @@ impl Batch<'_> {
             let outcome = self.run_item(&mut context, item, commits_each).await;
             context.placeholders.remember(outcome.as_ref().ok());
             let failed = outcome.is_err();
-            answers.push(answer_item(item, outcome, self.header.protocol_version));
+            answers.push(answer_item(item, outcome));
             if failed && option == BatchErrorContinuationOption::Undo {
                 undo(&mut answers);
                 return answers;
@@ -223,11 +234,7 @@ fn unspeakable() -> Fault {
     Fault::feature_not_supported("the answer cannot be expressed in this version of the protocol")
 }
 
-fn answer_item(
-    item: &RequestBatchItem,
-    outcome: Result<Response, Fault>,
-    _version: version::Version,
-) -> ResponseBatchItem {
+fn answer_item(item: &RequestBatchItem, outcome: Result<Response, Fault>) -> ResponseBatchItem {
     let mut answer = match outcome {
         Ok(response) => ResponseBatchItem::success(response),
         Err(fault) => {

@@ -1,0 +1,208 @@
+//! Seals and unseals through the Core: a KMIP client of the Core's restricted profile.
+//!
+//! Requests that arrive together travel together: each of a few messengers takes what is waiting, sends it as one
+//! batch, and hands out the answers. An idle Gateway adds no delay, a busy one shares the cost of a message.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytestring::ByteString;
+use key_service::chain::ObjectBinding;
+use key_service::creation::DEFAULT_SERVICE;
+use key_service::port::{Binding, Sealed, Sealer, SealerError};
+use kmip_net::{Client, ClientError};
+use kmip_protocol::codec::Secret;
+use kmip_protocol::enumeration::{BatchErrorContinuationOption, ResultReason, ResultStatus};
+use kmip_protocol::identifier::UniqueIdentifier;
+use kmip_protocol::message::{RequestHeader, RequestMessage, ResponseBatchItem, ResponseMessage};
+use kmip_protocol::operation::{DecryptRequest, EncryptRequest, Request, Response};
+use kmip_protocol::version::V2_1;
+use kmip_ttlv::Limits;
+use tokio::sync::{Mutex, mpsc, oneshot};
+
+use crate::root_keys::RootKeys;
+
+/// Requests that wait for a messenger at most; more are refused at once.
+const MAXIMUM_WAITING: usize = 4096;
+
+/// A connection to the Core that speaks whole messages.
+pub(crate) struct CoreLink {
+    client: Client,
+    limits: Limits,
+}
+
+impl CoreLink {
+    /// Speaks through `client`, whose messages have up to `maximum_message_bytes`.
+    pub(crate) fn new(client: Client, maximum_message_bytes: usize) -> Self {
+        let limits =
+            Limits { message_bytes: maximum_message_bytes, value_bytes: maximum_message_bytes, ..Limits::default() };
+        Self { client, limits }
+    }
+
+    /// Sends requests that may be sent twice as one batch; returns as many answers.
+    pub(crate) async fn send(&self, requests: &[Request]) -> Result<Vec<ResponseBatchItem>, SealerError> {
+        let mut header = RequestHeader::new(V2_1, requests.len());
+        header.batch_error_continuation_option = Some(BatchErrorContinuationOption::Continue);
+        let response = self.client.exchange(RequestMessage::write(&header, requests)).await.map_err(unavailable)?;
+        let message = ResponseMessage::read(&response, self.limits)
+            .map_err(|error| SealerError::Unavailable(format!("the Core's answer is malformed: {error}")))?;
+        if message.items.len() != requests.len() {
+            return Err(match message.items.into_iter().next() {
+                Some(item) if item.result_status != ResultStatus::Success => refusal(&item),
+                _ => SealerError::Unavailable("the Core answered another number of items".to_owned()),
+            });
+        }
+        Ok(message.items)
+    }
+}
+
+fn unavailable(error: ClientError) -> SealerError {
+    SealerError::Unavailable(error.to_string())
+}
+
+/// What a failed item means for the object that it was about.
+pub(crate) fn refusal(item: &ResponseBatchItem) -> SealerError {
+    let message = item.result_message.as_deref().unwrap_or_default().to_owned();
+    match item.result_reason {
+        Some(ResultReason::ObjectNotFound | ResultReason::ItemNotFound) => SealerError::NoKey,
+        Some(ResultReason::CryptographicFailure) => SealerError::Damaged,
+        Some(ResultReason::PermissionDenied | ResultReason::WrongKeyLifecycleState) => SealerError::Refused(message),
+        _ => SealerError::Unavailable(message),
+    }
+}
+
+/// One request on its way to the Core.
+struct Errand {
+    request: Request,
+    answer: oneshot::Sender<Result<Response, SealerError>>,
+}
+
+/// The Core, as a [`Sealer`].
+pub(crate) struct CoreSealer {
+    errands: mpsc::Sender<Errand>,
+    root_keys: RootKeys,
+}
+
+impl CoreSealer {
+    /// Starts the messengers. They end when the sealer is dropped.
+    pub(crate) fn start(link: Arc<CoreLink>, maximum_batch_items: usize, concurrent_messages: usize) -> Self {
+        let (errands, waiting) = mpsc::channel(MAXIMUM_WAITING);
+        let waiting = Arc::new(Mutex::new(waiting));
+        for _ in 0..concurrent_messages.max(1) {
+            tokio::spawn(run_errands(link.clone(), waiting.clone(), maximum_batch_items.max(1)));
+        }
+        Self { errands, root_keys: RootKeys::new(link) }
+    }
+
+    async fn ask(&self, request: impl Into<Request>) -> Result<Response, SealerError> {
+        let (answer, answered) = oneshot::channel();
+        let errand = Errand { request: request.into(), answer };
+        let overloaded = |_| SealerError::Unavailable("too many requests wait for the Core".to_owned());
+        self.errands.try_send(errand).map_err(overloaded)?;
+        answered.await.unwrap_or_else(|_| Err(SealerError::Unavailable("the Gateway is shutting down".to_owned())))
+    }
+
+    async fn seal_under(
+        &self,
+        key: &ByteString,
+        binding: &Binding,
+        plaintext: Secret,
+    ) -> Result<Sealed, SealerError> {
+        let request = EncryptRequest {
+            unique_identifier: Some(UniqueIdentifier::Text(key.clone())),
+            cryptographic_parameters: None,
+            data: Some(plaintext),
+            iv_counter_nonce: None,
+            correlation_value: None,
+            init_indicator: None,
+            final_indicator: None,
+            authenticated_encryption_additional_data: Some(ObjectBinding::from(binding).encode()),
+        };
+        match self.ask(request).await? {
+            Response::Encrypt(encrypted) => {
+                let envelope = encrypted.data.ok_or_else(malformed)?.into_bytes();
+                Ok(Sealed { key: key.clone(), envelope })
+            }
+            _ => Err(malformed()),
+        }
+    }
+}
+
+fn malformed() -> SealerError {
+    SealerError::Unavailable("the Core's answer lacks what was asked for".to_owned())
+}
+
+#[async_trait]
+impl Sealer for CoreSealer {
+    async fn service_of(&self, tenant: &str, groups: &[ByteString]) -> Result<ByteString, SealerError> {
+        for group in groups {
+            if self.root_keys.find(tenant, group).await?.is_some() {
+                return Ok(ByteString::from(&**group));
+            }
+        }
+        Ok(ByteString::from_static(DEFAULT_SERVICE))
+    }
+
+    async fn seal(&self, binding: &Binding, plaintext: Secret) -> Result<Sealed, SealerError> {
+        let key = self.root_keys.find(&binding.tenant, &binding.service).await?.ok_or(SealerError::NoKey)?;
+        match self.seal_under(&key, binding, plaintext.share()).await {
+            // The key was rotated or revoked since we last asked: ask again, once.
+            Err(SealerError::Refused(_) | SealerError::NoKey) => {
+                self.root_keys.forget(&binding.tenant, &binding.service);
+                let key = self.root_keys.find(&binding.tenant, &binding.service).await?.ok_or(SealerError::NoKey)?;
+                self.seal_under(&key, binding, plaintext).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn unseal(&self, binding: &Binding, sealed: &Sealed) -> Result<Secret, SealerError> {
+        let request = DecryptRequest {
+            unique_identifier: Some(UniqueIdentifier::Text(sealed.key.clone())),
+            cryptographic_parameters: None,
+            data: Some(Secret::from_zeroizing(sealed.envelope.clone())),
+            iv_counter_nonce: None,
+            correlation_value: None,
+            init_indicator: None,
+            final_indicator: None,
+            authenticated_encryption_additional_data: Some(ObjectBinding::from(binding).encode()),
+            authenticated_encryption_tag: None,
+        };
+        match self.ask(request).await? {
+            Response::Decrypt(decrypted) => decrypted.data.ok_or_else(malformed),
+            _ => Err(malformed()),
+        }
+    }
+}
+
+/// Takes what is waiting, up to a batch, and runs it, until the sealer is gone.
+async fn run_errands(link: Arc<CoreLink>, waiting: Arc<Mutex<mpsc::Receiver<Errand>>>, maximum: usize) {
+    loop {
+        let mut errands = Vec::new();
+        if waiting.lock().await.recv_many(&mut errands, maximum).await == 0 {
+            return;
+        }
+        let (requests, answers): (Vec<_>, Vec<_>) =
+            errands.into_iter().map(|errand| (errand.request, errand.answer)).unzip();
+        match link.send(&requests).await {
+            Ok(items) => {
+                for (item, answer) in items.into_iter().zip(answers) {
+                    // Whoever asked may have gone: nobody is left to tell.
+                    let _ = answer.send(outcome(item));
+                }
+            }
+            Err(error) => {
+                for answer in answers {
+                    let _ = answer.send(Err(error.clone()));
+                }
+            }
+        }
+    }
+}
+
+fn outcome(item: ResponseBatchItem) -> Result<Response, SealerError> {
+    match item.payload {
+        Some(payload) if item.result_status == ResultStatus::Success => Ok(payload),
+        _ => Err(refusal(&item)),
+    }
+}

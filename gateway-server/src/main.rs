@@ -1,0 +1,91 @@
+//! The `krypton-gateway` program: reads its configuration, starts the Gateway, stops it on a signal.
+
+#![forbid(unsafe_code)]
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use gateway_server::Gateway;
+use gateway_server::config::{Config, LogFormat};
+use kmip_net::CancellationToken;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// Krypton Gateway: KMIP for the applications beside it.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// The configuration file (TOML).
+    #[arg(long)]
+    config: PathBuf,
+    /// Check the configuration and end.
+    #[arg(long)]
+    check: bool,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    match run(&arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("krypton-gateway: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
+    let config = Config::load(&arguments.config)?;
+    if arguments.check {
+        return Ok(());
+    }
+    start_log(config.log);
+    let hardening = key_service::memory::harden_process();
+    tracing::debug!(?hardening, "process hardened");
+    tokio::runtime::Runtime::new()?.block_on(serve(config))
+}
+
+async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
+    let gateway = Gateway::start(config)?;
+    let shutdown = CancellationToken::new();
+    tokio::spawn(cancel_on_signal(shutdown.clone())?);
+    announce(&gateway)?;
+    gateway.serve(shutdown).await;
+    tracing::info!("stopped");
+    Ok(())
+}
+
+/// One line on standard output tells whoever started us that we serve, and where.
+fn announce(gateway: &Gateway) -> std::io::Result<()> {
+    let mut line = format!("ready listen={} admin={}", gateway.address(), gateway.admin_address());
+    if let Some(address) = gateway.https_address() {
+        line.push_str(&format!(" https={address}"));
+    }
+    let mut output = std::io::stdout();
+    writeln!(output, "{line}")?;
+    output.flush()
+}
+
+fn cancel_on_signal(shutdown: CancellationToken) -> std::io::Result<impl Future<Output = ()> + Send> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("stopping");
+        shutdown.cancel();
+    })
+}
+
+fn start_log(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match format {
+        LogFormat::Text => log.init(),
+        LogFormat::Json => log.json().init(),
+    }
+}

@@ -1,0 +1,93 @@
+//! Which L3 of the Core seals for a tenant and service: asked once, remembered for a while, asked again when it is refused.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytestring::ByteString;
+use key_service::chain::tenant_attribute;
+use key_service::port::SealerError;
+use kmip_protocol::attribute::{Attribute, Attributes};
+use kmip_protocol::enumeration::{ObjectType, ResultStatus, State};
+use kmip_protocol::operation::{LocateRequest, Response};
+
+use crate::core_client::{CoreLink, refusal};
+
+/// How long an answer is believed: what a new L3, or a rotation, takes to be noticed without a push from the Core.
+const BELIEVED_FOR: Duration = Duration::from_secs(5);
+
+/// Answers remembered at most: clients choose Object Groups freely, and each makes one.
+const MAXIMUM_REMEMBERED: usize = 16_384;
+
+type Place = (String, String);
+
+struct Answer {
+    key: Option<ByteString>,
+    asked: Instant,
+}
+
+/// The L3s of the Core by tenant and service.
+pub(crate) struct RootKeys {
+    link: Arc<CoreLink>,
+    answers: Mutex<HashMap<Place, Answer>>,
+}
+
+impl RootKeys {
+    pub(crate) fn new(link: Arc<CoreLink>) -> Self {
+        Self { link, answers: Mutex::default() }
+    }
+
+    /// The active L3 of a service; `None` if the tenant has no such service.
+    pub(crate) async fn find(&self, tenant: &str, service: &str) -> Result<Option<ByteString>, SealerError> {
+        let place = (tenant.to_owned(), service.to_owned());
+        if let Some(answer) = self.answers().get(&place)
+            && answer.asked.elapsed() < BELIEVED_FOR
+        {
+            return Ok(answer.key.clone());
+        }
+        let asked = Instant::now();
+        let key = self.ask(tenant, service).await?;
+        let mut answers = self.answers();
+        if answers.len() >= MAXIMUM_REMEMBERED {
+            answers.retain(|_, answer| answer.asked.elapsed() < BELIEVED_FOR);
+        }
+        if answers.len() < MAXIMUM_REMEMBERED {
+            answers.insert(place, Answer { key: key.clone(), asked });
+        }
+        Ok(key)
+    }
+
+    /// Asks again the next time.
+    pub(crate) fn forget(&self, tenant: &str, service: &str) {
+        self.answers().remove(&(tenant.to_owned(), service.to_owned()));
+    }
+
+    async fn ask(&self, tenant: &str, service: &str) -> Result<Option<ByteString>, SealerError> {
+        let wanted = [
+            Attribute::ObjectType(ObjectType::SymmetricKey),
+            Attribute::ObjectGroup(ByteString::from(service)),
+            Attribute::State(State::Active),
+            tenant_attribute(tenant),
+        ];
+        let request = LocateRequest {
+            maximum_items: Some(1),
+            offset_items: None,
+            storage_status_mask: None,
+            object_group_member: None,
+            attributes: Attributes::new(wanted),
+        };
+        let items = self.link.send(&[request.into()]).await?;
+        match items.into_iter().next() {
+            Some(item) if item.result_status != ResultStatus::Success => Err(refusal(&item)),
+            Some(item) => match item.payload {
+                Some(Response::Locate(located)) => Ok(located.unique_identifiers.first().map(|key| ByteString::from(&**key))),
+                _ => Ok(None),
+            },
+            None => Ok(None),
+        }
+    }
+
+    fn answers(&self) -> MutexGuard<'_, HashMap<Place, Answer>> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
