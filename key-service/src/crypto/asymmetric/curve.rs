@@ -193,11 +193,10 @@ impl CurvePrivateKey {
 
     /// Deterministic ECDSA (RFC 6979), DER.
     pub(super) fn sign_ecdsa(&self, digest: &[u8]) -> Result<Vec<u8>, CryptoError> {
-        let digest = widened(self.curve, digest);
         with_curve!(self.curve, library => {
             let key = library::ecdsa::SigningKey::from_slice(&self.scalar).map_err(|_| CryptoError::InvalidKey)?;
             let signature: library::ecdsa::Signature =
-                key.sign_prehash(&digest).map_err(|_| CryptoError::InvalidLength)?;
+                key.sign_prehash(digest).map_err(|_| CryptoError::InvalidLength)?;
             Ok(signature.to_der().as_bytes().to_vec())
         })
     }
@@ -249,27 +248,19 @@ impl CurvePublicKey {
     }
 
     pub(super) fn verify_ecdsa(&self, digest: &[u8], signature: &[u8]) -> Result<bool, CryptoError> {
-        let digest = widened(self.curve, digest);
         with_curve!(self.curve, library => {
             let key = library::ecdsa::VerifyingKey::from_sec1_bytes(&self.point)
                 .map_err(|_| CryptoError::InvalidKey)?;
             let Ok(signature) = library::ecdsa::Signature::from_der(signature) else { return Ok(false) };
             // secp256k1's library takes the smaller of the two equivalent signatures only, as Bitcoin does.
             let signature = if self.curve == Curve::Secp256k1 { signature.normalize_s() } else { signature };
-            Ok(key.verify_prehash(&digest, &signature).is_ok())
+            Ok(key.verify_prehash(digest, &signature).is_ok())
         })
     }
 
     pub(super) fn verify_ed25519(&self, data: &[u8], signature: &[u8]) -> bool {
         UnparsedPublicKey::new(&ED25519, &self.point).verify(data, signature).is_ok()
     }
-}
-
-/// ECDSA reads a digest as a number. The libraries refuse a digest much shorter than the field, so widen it.
-fn widened(curve: Curve, digest: &[u8]) -> Vec<u8> {
-    let mut widened = vec![0; curve.scalar_bytes().saturating_sub(digest.len())];
-    widened.extend_from_slice(digest);
-    widened
 }
 
 fn fitted(curve: Curve, scalar: &[u8]) -> Result<SecretBuffer, CryptoError> {
