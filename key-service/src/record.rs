@@ -161,7 +161,7 @@ impl Record {
 }
 
 /// A record's bytes are those of one message at most, and its attributes again as much.
-const MAXIMUM_RECORD_BYTES: usize = 4 << 20;
+pub const MAXIMUM_RECORD_BYTES: usize = 4 << 20;
 
 fn read_sealed(reader: &mut Reader<'_>) -> Result<Sealed, Error> {
     reader.structure(SEALED, |reader| {

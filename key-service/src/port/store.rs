@@ -35,10 +35,11 @@ pub type Position = u64;
 /// Why the store did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// It cannot be reached or does not answer in time.
+    /// It cannot be reached, does not answer in time, or failed half way: a commit may or may not have happened.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
-    /// It has no room.
+    /// It has no room: for any record, or for one as large as this
+    /// ([`MAXIMUM_RECORD_BYTES`](crate::record::MAXIMUM_RECORD_BYTES)).
     #[error("the store is full")]
     Full,
     /// Somebody else changed the record first.
@@ -65,11 +66,16 @@ pub trait Store: Send + Sync + 'static {
     /// The record of an object, or `None`: also where another tenant has an object of that identifier.
     async fn fetch(&self, tenant: &str, unique_identifier: &str) -> Result<Option<Arc<Record>>, StoreError>;
 
-    /// Makes all changes, or none.
+    /// Makes all changes, or none. Several changes of one record in a row are fine. Names are judged by how they are
+    /// held after the commit, so one commit may move a name from one record to another.
+    ///
+    /// A caller that stops waiting does not undo the commit.
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError>;
 
-    /// Up to `limit` records of a tenant that carry `key` (all of them for `None`), the newest first, beginning
-    /// after `after`.
+    /// Up to `limit` records of a tenant that carry `key` (all of them for `None`, destroyed ones included), the
+    /// newest first, beginning after `after`. A page never ends between records of one sequence, so that the next
+    /// page misses none: it may be longer than `limit` by the records that share the last one's sequence. A damaged
+    /// record is left out, and logged.
     async fn select(
         &self,
         tenant: &str,

@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use bytestring::ByteString;
 use hashbrown::HashTable;
 
-use super::transition::{self, Transition};
+use super::transition::{self, Prepared, Transition};
 use crate::port::{Change, IndexKey, Position, Store, StoreError};
 use crate::record::Record;
 
@@ -117,7 +117,7 @@ impl MemoryStore {
         let shard = read(&self.shards[shard_of(hash)]);
         let bytes_before =
             shard.find(hash, |slot| slot.is_of(tenant, unique_identifier)).map_or(0, |slot| slot.bytes);
-        let bytes_after = transition.after.encode().len() as u64;
+        let bytes_after = transition.bytes.len() as u64;
         Step { hash, bytes_before, bytes_after, transition }
     }
 
@@ -165,7 +165,8 @@ impl Store for MemoryStore {
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
-        let mut tenants: Vec<_> = changes.iter().map(|change| change.record().tenant.clone()).collect();
+        let changes = changes.into_iter().map(Prepared::new).collect::<Result<Vec<_>, _>>()?;
+        let mut tenants: Vec<_> = changes.iter().map(|prepared| prepared.change.record().tenant.clone()).collect();
         // Always in the same order, so that commits do not wait for each other in a circle.
         tenants.sort_unstable();
         tenants.dedup();
@@ -175,9 +176,9 @@ impl Store for MemoryStore {
             tenants.binary_search_by(|other| (**other).cmp(tenant)).expect("every tenant's index was locked")
         };
 
-        let transitions =
-            transition::transitions(changes, |tenant, identifier| Ok(self.find(tenant, identifier)))?;
-        transition::judge_names(&transitions, |tenant, name| Ok(holder(&indexes[place(tenant)], name)))?;
+        let stored = |tenant: &str, identifier: &str| Ok::<_, StoreError>(self.find(tenant, identifier));
+        let transitions = transition::transitions(changes, stored)?;
+        transition::judge_names(&transitions, |tenant, name| Ok::<_, StoreError>(holder(&indexes[place(tenant)], name)))?;
         let steps: Vec<_> = transitions.into_iter().map(|transition| self.step(transition)).collect();
         self.reserve(&steps)?;
         self.store(&steps);
@@ -259,7 +260,7 @@ fn holder(index: &Index, name: &IndexKey) -> Option<ByteString> {
 }
 
 fn reindex(index: &mut Index, transition: &Transition) {
-    let Transition { before, after } = transition;
+    let Transition { before, after, .. } = transition;
     let keys = |record: &Record| record.index_keys().into_iter().map(Some).chain([None]);
     let before: BTreeSet<_> =
         before.iter().flat_map(|before| keys(before).map(|key| Entry::new(key, before))).collect();
