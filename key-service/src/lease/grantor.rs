@@ -1,0 +1,162 @@
+//! The Core's side of leases.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::hash::Hash;
+use std::time::Duration;
+
+use super::Drift;
+
+/// Who holds a lease on what. `now` is always the Core's own monotonic clock.
+#[derive(Debug)]
+pub struct Grantor<K, H> {
+    drift: Drift,
+    /// Until when leases may be out there that this grantor does not know of.
+    unknown_until: Duration,
+    revoked: HashSet<K>,
+    leases: HashMap<K, HashMap<H, Duration>>,
+    revocations: BTreeMap<u64, Pending<H>>,
+    next_revocation: u64,
+}
+
+/// Names a revocation that is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Revocation(u64);
+
+/// Who has yet to give up, and when that no longer matters.
+#[derive(Debug)]
+struct Pending<H> {
+    holders: HashMap<H, Duration>,
+    unknown_until: Duration,
+}
+
+impl<K: Eq + Hash + Clone, H: Eq + Hash + Clone> Grantor<K, H> {
+    /// A grantor that starts at `now` and may have granted leases of up to `longest_lease` before it was restarted.
+    pub fn new(now: Duration, longest_lease: Duration, drift: Drift) -> Self {
+        Self {
+            drift,
+            unknown_until: now + drift.stretch(longest_lease),
+            revoked: HashSet::new(),
+            leases: HashMap::new(),
+            revocations: BTreeMap::new(),
+            next_revocation: 0,
+        }
+    }
+
+    /// Grants a lease. Returns whether it did: never on a revoked key.
+    pub fn grant(&mut self, key: &K, holder: &H, lease_time: Duration, now: Duration) -> bool {
+        if self.revoked.contains(key) {
+            return false;
+        }
+        let ends = now + self.drift.stretch(lease_time);
+        let holders = self.leases.entry(key.clone()).or_default();
+        let lease = holders.entry(holder.clone()).or_default();
+        *lease = ends.max(*lease);
+        true
+    }
+
+    /// Revokes keys: grants no more leases on them. Tell [`holders`](Self::holders) to give up; answer the Revoke when
+    /// [`is_done`](Self::is_done).
+    pub fn revoke(&mut self, keys: &[K], now: Duration) -> Revocation {
+        let mut holders: HashMap<H, Duration> = HashMap::new();
+        for key in keys {
+            self.revoked.insert(key.clone());
+            for (holder, ends) in self.leases.remove(key).into_iter().flatten().filter(|(_, ends)| *ends > now) {
+                let latest = holders.entry(holder).or_default();
+                *latest = ends.max(*latest);
+            }
+        }
+        let revocation = Revocation(self.next_revocation);
+        self.next_revocation += 1;
+        self.revocations.insert(revocation.0, Pending { holders, unknown_until: self.unknown_until });
+        revocation
+    }
+
+    /// Keys that were revoked before this grantor started: their leases are among the unknown ones.
+    pub fn remember_revoked(&mut self, keys: impl IntoIterator<Item = K>) {
+        self.revoked.extend(keys);
+    }
+
+    /// Who has yet to give up.
+    pub fn holders(&self, revocation: Revocation) -> impl Iterator<Item = &H> {
+        self.revocations.get(&revocation.0).into_iter().flat_map(|pending| pending.holders.keys())
+    }
+
+    /// A holder has given up, and uses nothing of it any more.
+    pub fn confirm(&mut self, revocation: Revocation, holder: &H) {
+        if let Some(pending) = self.revocations.get_mut(&revocation.0) {
+            pending.holders.remove(holder);
+        }
+    }
+
+    /// Whether nobody can use the keys any more.
+    pub fn is_done(&self, revocation: Revocation, now: Duration) -> bool {
+        self.done_at(revocation) <= now
+    }
+
+    /// When nobody can use the keys any more, if nobody else gives up before.
+    pub fn done_at(&self, revocation: Revocation) -> Duration {
+        let Some(pending) = self.revocations.get(&revocation.0) else {
+            return Duration::ZERO;
+        };
+        pending.holders.values().copied().max().unwrap_or_default().max(pending.unknown_until)
+    }
+
+    /// Forgets a revocation that has been answered.
+    pub fn close(&mut self, revocation: Revocation) {
+        self.revocations.remove(&revocation.0);
+    }
+
+    /// Forgets leases that have ended.
+    pub fn expire(&mut self, now: Duration) {
+        self.leases.retain(|_, holders| {
+            holders.retain(|_, ends| *ends > now);
+            !holders.is_empty()
+        });
+    }
+
+    /// The live leases on a key.
+    pub fn leases(&self, key: &K, now: Duration) -> impl Iterator<Item = (&H, Duration)> {
+        let holders = self.leases.get(key).into_iter().flatten();
+        holders.filter(move |(_, ends)| **ends > now).map(|(holder, ends)| (holder, *ends))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LEASE: Duration = Duration::from_secs(5);
+    const EXACT: Drift = Drift { per_mille: 0, fixed: Duration::ZERO };
+
+    fn settled() -> (Grantor<&'static str, u32>, Duration) {
+        (Grantor::new(Duration::ZERO, LEASE, EXACT), LEASE)
+    }
+
+    #[test]
+    fn a_revocation_is_done_when_all_have_given_up() {
+        let (mut grantor, now) = settled();
+        assert!(grantor.grant(&"l3", &1, LEASE, now) && grantor.grant(&"l3", &2, LEASE, now));
+        let revocation = grantor.revoke(&["l3"], now);
+        grantor.confirm(revocation, &1);
+        assert!(!grantor.is_done(revocation, now));
+        grantor.confirm(revocation, &2);
+        assert!(grantor.is_done(revocation, now));
+        assert!(!grantor.grant(&"l3", &1, LEASE, now));
+    }
+
+    #[test]
+    fn a_holder_that_is_cut_off_delays_it_until_the_lease_has_ended() {
+        let (mut grantor, now) = settled();
+        assert!(grantor.grant(&"l3", &1, LEASE, now));
+        let revocation = grantor.revoke(&["l3"], now);
+        assert_eq!(grantor.done_at(revocation), now + LEASE);
+    }
+
+    #[test]
+    fn a_restarted_grantor_waits_for_leases_that_it_forgot() {
+        let mut grantor: Grantor<_, u32> = Grantor::new(Duration::from_secs(100), LEASE, EXACT);
+        let revocation = grantor.revoke(&["l3"], Duration::from_secs(101));
+        assert!(!grantor.is_done(revocation, Duration::from_secs(104)));
+        assert!(grantor.is_done(revocation, Duration::from_secs(105)));
+    }
+}

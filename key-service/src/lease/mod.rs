@@ -1,0 +1,50 @@
+//! Leases: what makes a Revoke mean revoked on machines that cannot be reached.
+//!
+//! A Gateway uses a key only under a live lease on the L3 above it. The Core grants leases ([`Grantor`]), the Gateway
+//! holds them ([`Holder`]). Both are plain state machines: they are told the time and what arrived, and say what to do.
+//! The servers drive them with sockets and clocks, `simulation` with a seed.
+//!
+//! Why no use follows an answered Revoke:
+//!
+//! 1. The holder counts a lease from *before* it sent the request; the grantor from when it granted, plus
+//!    [`Drift`]. So the grantor's end of a lease is never before the holder's.
+//! 2. The grantor marks a key as revoked before it looks who holds leases: every lease is either in its book when it
+//!    looks, or is not granted.
+//! 3. The Revoke is answered when every lease in the book has been given up by its holder, or has ended. A holder
+//!    that gives up forgets the lease *and* disregards grants that it asked for earlier: they may have been
+//!    overtaken.
+//! 4. A grantor that has lost its book in a restart acts as if everybody held every lease for the longest time that
+//!    it grants.
+
+mod grantor;
+mod holder;
+#[cfg(test)]
+mod simulation;
+
+use std::time::Duration;
+
+pub use grantor::{Grantor, Revocation};
+pub use holder::{Asked, Holder};
+
+/// How much slower than the grantor's a holder's clock may run. Quartz is a hundred times better; the rest is for
+/// virtual machines that are held up.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Drift {
+    /// Parts per thousand.
+    pub per_mille: u32,
+    /// On top of that.
+    pub fixed: Duration,
+}
+
+impl Default for Drift {
+    fn default() -> Self {
+        Self { per_mille: 10, fixed: Duration::from_millis(20) }
+    }
+}
+
+impl Drift {
+    /// A time on the holder's clock, as long as it may take on the grantor's.
+    pub fn stretch(self, time: Duration) -> Duration {
+        time + time * self.per_mille / 1000 + self.fixed
+    }
+}
