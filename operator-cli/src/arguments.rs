@@ -1,0 +1,115 @@
+//! What can be typed: the commands and their options.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Operate Krypton.
+#[derive(Debug, Parser)]
+#[command(name = "krypton", version, about)]
+pub struct Arguments {
+    /// Which Krypton is meant.
+    #[command(flatten)]
+    pub target: Target,
+    /// Print JSON for programs instead of text for people.
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Which Krypton is meant: that of a development folder, or the Core at an address.
+#[derive(Debug, Args)]
+pub struct Target {
+    /// Folder of a development stack.
+    #[arg(long, global = true, default_value = "run")]
+    pub dir: PathBuf,
+    /// KMIP address of a Core, instead of that of the development stack.
+    #[arg(long, global = true, value_name = "HOST:PORT", requires_all = ["ca", "cert", "key"], conflicts_with = "dir")]
+    pub core: Option<String>,
+    /// The authority of the Core's certificate (PEM).
+    #[arg(long, global = true, value_name = "FILE", requires = "core")]
+    pub ca: Option<PathBuf>,
+    /// The operator's certificate (PEM).
+    #[arg(long, global = true, value_name = "FILE", requires = "core")]
+    pub cert: Option<PathBuf>,
+    /// The operator's key (PEM).
+    #[arg(long, global = true, value_name = "FILE", requires = "core")]
+    pub key: Option<PathBuf>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run Core and Gateway on this machine, with certificates and two tenants made for development.
+    Dev(DevSettings),
+    /// Show how Core and Gateway are, and the tenants' chains of keys.
+    Status,
+    /// Become a server that ends with its parent (for `dev`).
+    #[command(hide = true)]
+    RunWithParent {
+        /// Process identifier of the parent.
+        parent: i32,
+        /// The server and its arguments.
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true, required = true)]
+        command: Vec<OsString>,
+    },
+}
+
+/// What `krypton dev` may be told. Port 0 takes a free one.
+#[derive(Debug, Clone, Args)]
+pub struct DevSettings {
+    /// Port of KMIP at the Gateway.
+    #[arg(long, default_value_t = 5696)]
+    pub gateway_port: u16,
+    /// Port of KMIP at the Core.
+    #[arg(long, default_value_t = 5697)]
+    pub core_port: u16,
+    /// Port of KMIP over HTTPS at the Gateway.
+    #[arg(long, default_value_t = 5698)]
+    pub https_port: u16,
+    /// Port of the Gateway's health and metrics.
+    #[arg(long, default_value_t = 9696)]
+    pub gateway_admin_port: u16,
+    /// Port of the Core's health and metrics.
+    #[arg(long, default_value_t = 9697)]
+    pub core_admin_port: u16,
+    /// Where the Gateway keeps wrapped keys: memory, embedded, redis://… or postgres://….
+    #[arg(long, default_value = "embedded")]
+    pub store: String,
+    /// What holds the tenants' L1 root keys: software (for development only).
+    #[arg(long, default_value = "software", value_name = "software")]
+    pub l1: String,
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_definition_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn options_stand_before_or_after_the_command() {
+        for line in ["krypton --dir d status --json", "krypton status --dir d --json"] {
+            let arguments = Arguments::try_parse_from(line.split(' ')).unwrap();
+            assert_eq!(arguments.target.dir, PathBuf::from("d"));
+            assert!(arguments.json);
+        }
+    }
+
+    #[test]
+    fn a_core_needs_its_certificates() {
+        assert!(Arguments::try_parse_from("krypton --core h:1 status".split(' ')).is_err());
+        let whole = "krypton --core h:1 --ca a --cert c --key k status";
+        assert_eq!(Arguments::try_parse_from(whole.split(' ')).unwrap().target.core.as_deref(), Some("h:1"));
+    }
+}

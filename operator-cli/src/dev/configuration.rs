@@ -1,0 +1,81 @@
+//! The servers' configuration files in a development stack.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::layout::Layout;
+use super::pki::{Credential, GATEWAY, TENANTS};
+use crate::arguments::DevSettings;
+use crate::error::Error;
+
+/// Writes the Core's configuration.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn write_core(layout: &Layout, settings: &DevSettings) -> Result<(), Error> {
+    let configuration = json!({
+        "listen": local(settings.core_port),
+        "admin_listen": local(settings.core_admin_port),
+        "state_directory": layout.state("core"),
+        "tls": tls(layout, layout.pki().server("core")),
+        "roots": { "insecure_allow_software": true },
+        "gateway": [{ "name": GATEWAY, "tenants": TENANTS }],
+    });
+    write(&layout.configuration("core"), &configuration)
+}
+
+/// Writes the Gateway's configuration, for a Core that listens at `core`.
+///
+/// # Errors
+/// If the store is none that there is, or the file cannot be written.
+pub fn write_gateway(layout: &Layout, settings: &DevSettings, core: SocketAddr) -> Result<(), Error> {
+    let configuration = json!({
+        "listen": local(settings.gateway_port),
+        "https_listen": local(settings.https_port),
+        "admin_listen": local(settings.gateway_admin_port),
+        "store": store(layout, &settings.store)?,
+        "tls": tls(layout, layout.pki().server("gateway")),
+        "core": {
+            "client": { "address": core },
+            "tls": tls(layout, layout.pki().server("gateway")),
+        },
+    });
+    write(&layout.configuration("gateway"), &configuration)
+}
+
+/// The store as the Gateway wants it named.
+///
+/// # Errors
+/// If there is no such store.
+pub fn store(layout: &Layout, wanted: &str) -> Result<String, Error> {
+    match wanted {
+        "memory" => Ok("memory".to_owned()),
+        "embedded" => Ok(format!("embedded:{}", layout.state("gateway").join("keys.redb").display())),
+        url if url.starts_with("redis://") || url.starts_with("postgres://") => Ok(url.to_owned()),
+        other => Err(Error::Option(format!(
+            "there is no store \"{other}\": use memory, embedded, redis://… or postgres://…"
+        ))),
+    }
+}
+
+fn local(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+fn tls(layout: &Layout, credential: Credential) -> Value {
+    json!({
+        "certificate": credential.certificate,
+        "key": credential.key,
+        "authority": layout.pki().authority(),
+    })
+}
+
+fn write(path: &Path, configuration: &Value) -> Result<(), Error> {
+    let unfit = |error: toml::ser::Error| Error::Unfit { path: path.to_owned(), problem: error.to_string() };
+    let text = toml::to_string_pretty(configuration).map_err(unfit)?;
+    let text = format!("# Written by `krypton dev` at each start: changes do not last.\n\n{text}");
+    fs::write(path, text).map_err(Error::file("write", path))
+}

@@ -1,0 +1,285 @@
+//! A tenant's chain of keys at the Core, through KMIP: read for `status`, made for `dev`.
+//!
+//! An L1 names where its value is (Key Value Location), an L2 links to its L1, an L3 to its L2 and carries its service's name as
+//! Object Group. All of them carry the tenant's name.
+
+use std::collections::BTreeMap;
+
+use bytestring::ByteString;
+use key_service::chain::{TENANT, VENDOR, tenant_attribute, tenant_of};
+use key_service::creation::DEFAULT_SERVICE;
+use kmip_protocol::attribute::{
+    Attribute, AttributeReference, AttributeType, Attributes, KeyValueLocation, Link,
+};
+use kmip_protocol::enumeration::{
+    CryptographicAlgorithm, KeyFormatType, KeyValueLocationType, LinkType, ObjectType, State,
+};
+use kmip_protocol::identifier::UniqueIdentifier;
+use kmip_protocol::key_block::KeyBlock;
+use kmip_protocol::mask::CryptographicUsageMask;
+use kmip_protocol::object::{ManagedObject, SymmetricKey};
+use kmip_protocol::operation::{
+    ActivateRequest, ActivateResponse, CreateRequest, CreateResponse, GetAttributesRequest,
+    GetAttributesResponse, LocateRequest, LocateResponse, RegisterRequest, RegisterResponse, Request,
+};
+
+use crate::error::Error;
+use crate::operator::Operator;
+
+/// Identifiers asked for in one Locate, and objects asked about in one batch.
+const PAGE: usize = 100;
+
+/// A tenant's keys, the newest of each level first.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Chain {
+    /// L1: references to root keys that Krypton does not hold.
+    pub roots: Vec<Key>,
+    /// L2: the tenant's keys.
+    pub tenant_keys: Vec<Key>,
+    /// L3: the services' keys.
+    pub service_keys: Vec<Key>,
+}
+
+/// One key of a chain: what may be known of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Key {
+    /// Its Unique Identifier.
+    pub unique_identifier: ByteString,
+    /// Its state.
+    pub state: State,
+    /// Where the value of an L1 is.
+    pub location: Option<ByteString>,
+    /// The key that wraps it.
+    pub wrapping_key: Option<ByteString>,
+    /// The service of an L3.
+    pub service: Option<ByteString>,
+}
+
+/// The chains that the operator may see, by tenant: all, or that of one tenant.
+///
+/// # Errors
+/// If the Core does not answer, or refuses.
+pub async fn chains(operator: &Operator, tenant: Option<&str>) -> Result<BTreeMap<String, Chain>, Error> {
+    let mut chains = BTreeMap::<String, Chain>::new();
+    for page in locate(operator, tenant).await?.chunks(PAGE) {
+        let requests = page.iter().map(|key| Request::from(attributes_request(key)));
+        for answer in operator.call_each::<GetAttributesResponse>(requests).await? {
+            let GetAttributesResponse { unique_identifier, attributes } = answer?;
+            if let Some(tenant) = tenant_of(attributes.iter()) {
+                let key = Key::new(unique_identifier, &attributes);
+                chains.entry(tenant.to_string()).or_default().add(key);
+            }
+        }
+    }
+    Ok(chains)
+}
+
+/// Makes what a tenant lacks: an L1 of the development kind, an L2 and the L3 of the default service, all active. Where a
+/// level has keys but none that is usable, somebody has revoked them: nothing is made then.
+///
+/// # Errors
+/// If the Core does not answer, or refuses.
+pub async fn ensure(operator: &Operator, tenant: &str) -> Result<(), Error> {
+    let chain = chains(operator, Some(tenant)).await?.remove(tenant).unwrap_or_default();
+    let root = match usable(chain.roots.iter()) {
+        Found::Usable(root) => root,
+        Found::None => register_root(operator, tenant).await?,
+        Found::Revoked => return Ok(()),
+    };
+    activate(operator, &root).await?;
+    let tenant_key = match usable(chain.tenant_keys.iter()) {
+        Found::Usable(key) => key,
+        Found::None => create(operator, tenant, &root.unique_identifier, None).await?,
+        Found::Revoked => return Ok(()),
+    };
+    activate(operator, &tenant_key).await?;
+    let of_default = |key: &&Key| key.service.as_deref() == Some(DEFAULT_SERVICE);
+    let service_key = match usable(chain.service_keys.iter().filter(of_default)) {
+        Found::Usable(key) => key,
+        Found::None => create(operator, tenant, &tenant_key.unique_identifier, Some(DEFAULT_SERVICE)).await?,
+        Found::Revoked => return Ok(()),
+    };
+    activate(operator, &service_key).await
+}
+
+impl Chain {
+    fn add(&mut self, key: Key) {
+        if key.location.is_some() {
+            self.roots.push(key);
+        } else if key.service.is_some() {
+            self.service_keys.push(key);
+        } else {
+            self.tenant_keys.push(key);
+        }
+    }
+}
+
+impl Key {
+    fn new(unique_identifier: ByteString, attributes: &Attributes) -> Self {
+        let mut key = Self {
+            unique_identifier,
+            state: State::PreActive,
+            location: None,
+            wrapping_key: None,
+            service: None,
+        };
+        for attribute in attributes.iter() {
+            match attribute {
+                Attribute::State(state) => key.state = *state,
+                Attribute::KeyValueLocation(location) => key.location = Some(location.value.clone()),
+                Attribute::ObjectGroup(group) => key.service = Some(group.clone()),
+                Attribute::Link(link) if link.link_type == LinkType::WrappingKeyLink => {
+                    key.wrapping_key = link.linked_object_identifier.as_text().cloned();
+                }
+                _ => (),
+            }
+        }
+        key
+    }
+
+    fn fresh(unique_identifier: ByteString) -> Self {
+        Self::new(unique_identifier, &Attributes::default())
+    }
+}
+
+/// What a level has.
+enum Found {
+    Usable(Key),
+    Revoked,
+    None,
+}
+
+/// Active before Pre-Active; the rest is of no use.
+fn usable<'a>(keys: impl Iterator<Item = &'a Key> + Clone) -> Found {
+    let in_state = |state| keys.clone().find(move |key| key.state == state);
+    match in_state(State::Active).or_else(|| in_state(State::PreActive)) {
+        Some(key) => Found::Usable(key.clone()),
+        None if keys.clone().next().is_some() => Found::Revoked,
+        None => Found::None,
+    }
+}
+
+async fn locate(operator: &Operator, tenant: Option<&str>) -> Result<Vec<ByteString>, Error> {
+    let mut found = Vec::new();
+    loop {
+        let is_key = Attribute::ObjectType(ObjectType::SymmetricKey);
+        let request = LocateRequest {
+            maximum_items: Some(PAGE as i32),
+            offset_items: Some(found.len() as i32),
+            storage_status_mask: None,
+            object_group_member: None,
+            attributes: Attributes::new(tenant.map(tenant_attribute).into_iter().chain([is_key])),
+        };
+        let page = operator.call::<LocateResponse>(request).await?.unique_identifiers;
+        let is_last = page.len() < PAGE;
+        found.extend(page);
+        if is_last {
+            return Ok(found);
+        }
+    }
+}
+
+fn attributes_request(key: &ByteString) -> GetAttributesRequest {
+    let known = [
+        AttributeType::State,
+        AttributeType::KeyValueLocation,
+        AttributeType::Link,
+        AttributeType::ObjectGroup,
+    ];
+    let (vendor, name) = (ByteString::from_static(VENDOR), ByteString::from_static(TENANT));
+    let mut attribute_references: Vec<_> = known.map(AttributeReference::Known).into();
+    attribute_references.push(AttributeReference::Custom { vendor, name });
+    GetAttributesRequest {
+        unique_identifier: Some(UniqueIdentifier::Text(key.clone())),
+        attribute_references,
+    }
+}
+
+/// The bits of each key of a chain.
+const KEY_BITS: i32 = 256;
+
+async fn register_root(operator: &Operator, tenant: &str) -> Result<Key, Error> {
+    let location = KeyValueLocation {
+        value: ByteString::from(format!("software:{tenant}")),
+        location_type: KeyValueLocationType::Uri,
+    };
+    let key_block = KeyBlock {
+        key_format_type: KeyFormatType::Raw,
+        key_compression_type: None,
+        key_value: None,
+        cryptographic_algorithm: Some(CryptographicAlgorithm::Aes),
+        cryptographic_length: Some(KEY_BITS),
+        key_wrapping_data: None,
+    };
+    let attributes = [
+        tenant_attribute(tenant),
+        Attribute::KeyValueLocation(location),
+        Attribute::CryptographicUsageMask(wraps()),
+    ];
+    let request = RegisterRequest {
+        object_type: ObjectType::SymmetricKey,
+        attributes: Attributes::new(attributes),
+        object: ManagedObject::SymmetricKey(SymmetricKey { key_block }),
+        protection_storage_masks: None,
+    };
+    Ok(Key::fresh(operator.call::<RegisterResponse>(request).await?.unique_identifier))
+}
+
+async fn create(
+    operator: &Operator,
+    tenant: &str,
+    wrapping_key: &ByteString,
+    service: Option<&str>,
+) -> Result<Key, Error> {
+    let link = Link {
+        link_type: LinkType::WrappingKeyLink,
+        linked_object_identifier: UniqueIdentifier::Text(wrapping_key.clone()),
+    };
+    let mut attributes = vec![
+        tenant_attribute(tenant),
+        Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Aes),
+        Attribute::CryptographicLength(KEY_BITS),
+        Attribute::CryptographicUsageMask(wraps()),
+        Attribute::Link(link),
+    ];
+    attributes.extend(service.map(|service| Attribute::ObjectGroup(ByteString::from(service))));
+    let request = CreateRequest {
+        object_type: ObjectType::SymmetricKey,
+        attributes: Attributes::new(attributes),
+        protection_storage_masks: None,
+    };
+    Ok(Key::fresh(operator.call::<CreateResponse>(request).await?.unique_identifier))
+}
+
+fn wraps() -> CryptographicUsageMask {
+    CryptographicUsageMask(CryptographicUsageMask::ENCRYPT.0 | CryptographicUsageMask::DECRYPT.0)
+}
+
+async fn activate(operator: &Operator, key: &Key) -> Result<(), Error> {
+    if key.state == State::PreActive {
+        let unique_identifier = Some(UniqueIdentifier::Text(key.unique_identifier.clone()));
+        operator.call::<ActivateResponse>(ActivateRequest { unique_identifier }).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(state: State) -> Key {
+        Key { state, ..Key::fresh(ByteString::from_static("k")) }
+    }
+
+    #[test]
+    fn an_active_key_goes_before_a_newer_one_that_is_not() {
+        let keys = [key(State::PreActive), key(State::Active)];
+        assert!(matches!(usable(keys.iter()), Found::Usable(key) if key.state == State::Active));
+    }
+
+    #[test]
+    fn revoked_keys_are_not_replaced() {
+        assert!(matches!(usable([key(State::Compromised)].iter()), Found::Revoked));
+        assert!(matches!(usable([].iter()), Found::None));
+    }
+}
