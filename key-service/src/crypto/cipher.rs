@@ -480,8 +480,8 @@ impl Whole {
     }
 }
 
-/// Decryption makes nothing up.
-struct NoEntropy;
+/// For what makes nothing up.
+pub(super) struct NoEntropy;
 
 impl Entropy for NoEntropy {
     fn fill(&self, _: &mut [u8]) -> Result<(), CryptoError> {

@@ -6,7 +6,9 @@
 //! [`SecretBuffer`]: kmip_ttlv::SecretBuffer
 
 mod asymmetric;
+mod capabilities;
 mod cipher;
+mod derive;
 mod digest;
 mod envelope;
 mod error;
@@ -18,7 +20,9 @@ mod random;
 mod test_vectors;
 
 pub use asymmetric::{PrivateKey, PublicKey, RsaPrivateComponents, RsaPublicComponents, SignatureInput};
+pub use capabilities::{Capabilities, CipherCapability, capabilities, symmetric_key_bytes};
 pub use cipher::{CipherInput, Decryptor, Encrypted, Encryptor, HELD_BACK_LIMIT_BYTES, decrypt, encrypt};
+pub use derive::{DERIVED_LIMIT_BYTES, DerivationInput, PBKDF2_WORK_LIMIT, derive_key};
 pub use digest::{Hasher, hash, sha256};
 pub use envelope::{ENVELOPE_OVERHEAD_BYTES, SEALING_KEY_BYTES, plaintext_length, seal, unseal, unseal_into};
 pub use error::CryptoError;
