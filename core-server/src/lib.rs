@@ -1,1 +1,30 @@
 //! Krypton Core: the sovereign vault of one region.
+//!
+//! It keeps the chain of keys of each tenant (an L1 outside, L2 and L3 wrapped in its store) as KMIP objects, and wraps
+//! and unwraps data of Gateways under the L3s. No L2 or L3 leaves it.
+//!
+//! * [`config`], [`server`]: what an operator writes, and the running Core.
+//! * [`profile`]: who may ask for what; [`seat`]: from a certificate to a role and what can be seen from there.
+//! * [`chain`]: the objects; [`root`]: the L1s; [`vault`]: the unsealed keys; [`store`]: how rules see the store.
+//! * `operations`: what KMIP's operations mean here.
+
+#![forbid(unsafe_code)]
+
+mod audit;
+pub mod chain;
+pub mod config;
+pub mod metrics;
+mod no_sealer;
+#[doc(hidden)]
+pub mod offline;
+mod operations;
+mod persistence;
+pub mod profile;
+pub mod root;
+pub mod seat;
+pub mod server;
+pub mod store;
+pub mod vault;
+
+pub use config::Config;
+pub use server::{Running, StartError, run};

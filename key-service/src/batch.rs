@@ -31,6 +31,11 @@ pub trait Operations: Send + Sync {
     /// Whether the server offers the operation at all: decided before the payload is decoded.
     fn offers(&self, operation: Operation) -> bool;
 
+    /// What a client is told who asks for an operation that is not offered.
+    fn refusal(&self, _operation: Operation) -> Fault {
+        Fault::operation_not_supported()
+    }
+
     /// Does it.
     async fn handle(&self, context: &mut Context<'_>, request: Request) -> Result<Response, Fault>;
 }
@@ -166,12 +171,15 @@ impl Batch<'_> {
     fn route(&self, item: &RequestBatchItem) -> Result<Operation, Fault> {
         let known = Operation::from_value(item.operation)
             .filter(|operation| operation.since().knows(self.header.protocol_version));
-        let operation = known.filter(|operation| self.operations.offers(*operation));
         if item.message_extensions.iter().any(|extension| extension.criticality_indicator) {
             let message = "a message extension that is marked as critical is not known here";
             return Err(Fault::new(ResultReason::UnknownMessageExtension, message));
         }
-        operation.ok_or_else(Fault::operation_not_supported)
+        match known {
+            Some(operation) if self.operations.offers(operation) => Ok(operation),
+            Some(operation) => Err(self.operations.refusal(operation)),
+            None => Err(Fault::operation_not_supported()),
+        }
     }
 
     /// Does the operation, again where another request changed the same object first.

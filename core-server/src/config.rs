@@ -1,0 +1,277 @@
+//! The configuration of a Core: one TOML file, unknown keys refused. `krypton-core.example.toml` explains every key.
+
+use std::collections::HashSet;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use key_service::memory::MemoryKind;
+use key_service::store::StoreUrl;
+use kmip_net::{IdentityRule, ServerLimits, TlsSettings};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+use thiserror::Error;
+
+use crate::chain::judge_name;
+
+/// The whole configuration.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where KMIP over TLS is served. Default: 127.0.0.1:5697.
+    #[serde(default = "Config::default_listen")]
+    pub listen: SocketAddr,
+    /// Where `/healthz`, `/readyz` and `/metrics` are served, over plain HTTP. Default: 127.0.0.1:9697.
+    #[serde(default = "Config::default_admin_listen")]
+    pub admin_listen: SocketAddr,
+    /// The folder of everything that this Core keeps; made if it is not there.
+    pub state_directory: PathBuf,
+    /// Where wrapped keys are kept: `memory`, `embedded`, `embedded:PATH` or `postgres://…`. Default: `embedded`.
+    #[serde(default = "Config::default_store", deserialize_with = "store_url")]
+    pub store: StoreUrl,
+    /// The organizational unit in the certificates of operators. Default: `krypton-operator`.
+    #[serde(default = "Config::default_operator_unit")]
+    pub operator_unit: String,
+    /// The organizational unit in the certificates of Gateways. Default: `krypton-gateway`.
+    #[serde(default = "Config::default_gateway_unit")]
+    pub gateway_unit: String,
+    /// Certificate, key and authorities of the KMIP listener.
+    pub tls: TlsSettings,
+    /// Where unit and name stand in a client certificate. Default: organizational unit and common name.
+    #[serde(default)]
+    pub identity: IdentityRule,
+    /// What is granted to connections.
+    #[serde(default)]
+    pub limits: ServerLimits,
+    /// What is granted to requests.
+    #[serde(default)]
+    pub requests: RequestLimits,
+    /// Where keys live while they are unsealed.
+    #[serde(default)]
+    pub memory: MemorySettings,
+    /// The roots of trust.
+    #[serde(default)]
+    pub roots: RootSettings,
+    /// What is logged, and how.
+    #[serde(default)]
+    pub log: LogSettings,
+    /// The Gateways, and the tenants that each serves.
+    #[serde(default, rename = "gateway")]
+    pub gateways: Vec<GatewaySettings>,
+}
+
+/// Bounds of single requests.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RequestLimits {
+    /// Bytes of one plaintext that is wrapped. Default: 1 MiB less 4 KiB for the message around it.
+    pub maximum_plaintext_bytes: usize,
+    /// Items of a batch. Default: 256.
+    pub maximum_batch_items: usize,
+    /// Identifiers that one Locate returns. Default: 1,000.
+    pub maximum_located_items: usize,
+    /// The lease that Obtain Lease grants on an L3, in seconds. Default: 5.
+    pub lease_time_seconds: u32,
+}
+
+impl Default for RequestLimits {
+    fn default() -> Self {
+        Self {
+            maximum_plaintext_bytes: kmip_ttlv::Limits::DEFAULT_MESSAGE_BYTES - MESSAGE_SLACK_BYTES,
+            maximum_batch_items: 256,
+            maximum_located_items: 1_000,
+            lease_time_seconds: 5,
+        }
+    }
+}
+
+/// What a message around one plaintext needs at most.
+const MESSAGE_SLACK_BYTES: usize = 4096;
+
+/// Where keys live while they are unsealed.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MemorySettings {
+    /// The kind of pages.
+    pub kind: PageKind,
+    /// Bytes of locked memory; an unsealed key takes 32. Default: 4 MiB.
+    pub capacity_bytes: usize,
+    /// Whether to start all the same where memory cannot be locked, or core dumps and tracing cannot be forbidden.
+    pub insecure_allow_unlocked: bool,
+}
+
+impl Default for MemorySettings {
+    fn default() -> Self {
+        Self { kind: PageKind::Auto, capacity_bytes: 4 << 20, insecure_allow_unlocked: false }
+    }
+}
+
+/// The kind of pages that hold unsealed keys.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PageKind {
+    /// The best that the kernel offers.
+    Auto,
+    /// `memfd_secret(2)`: unreadable from outside the process, for root too.
+    Secret,
+    /// Anonymous pages, locked against swapping.
+    Locked,
+}
+
+impl From<PageKind> for MemoryKind {
+    fn from(kind: PageKind) -> Self {
+        match kind {
+            PageKind::Auto => Self::Auto,
+            PageKind::Secret => Self::Secret,
+            PageKind::Locked => Self::Locked,
+        }
+    }
+}
+
+/// The roots of trust that L1s may name.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RootSettings {
+    /// Whether an L1 may be a `software:` key: a file that anybody can copy. For development.
+    pub insecure_allow_software: bool,
+    /// The folder of `software:` keys. Default: `l1` in the state folder.
+    pub software_directory: Option<PathBuf>,
+}
+
+/// What is logged, and how. Logs go to the standard error stream.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    /// The form of a line. Default: `text`.
+    pub format: LogFormat,
+    /// What is logged, as `tracing` filters: a level, or `target=level` pairs. Default: `info`.
+    pub filter: String,
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, filter: "info".to_owned() }
+    }
+}
+
+/// The form of a line of the log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one object a line.
+    Json,
+}
+
+/// A Gateway and the tenants that it serves. It sees and uses the L3s of no other tenant.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GatewaySettings {
+    /// The common name in its certificate.
+    pub name: String,
+    /// The tenants.
+    pub tenants: Vec<String>,
+}
+
+/// Why a configuration cannot be used. Names the file.
+#[derive(Debug, Error)]
+#[error("{path}: {problem}", path = path.display())]
+pub struct ConfigError {
+    /// The file.
+    pub path: PathBuf,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+/// What is wrong with a configuration.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum Problem {
+    /// The file cannot be read.
+    #[error("cannot be read: {0}")]
+    Unreadable(std::io::Error),
+    /// The file is not TOML, or has keys or values that mean nothing here.
+    #[error("{0}")]
+    Unparsable(Box<toml::de::Error>),
+    /// The values contradict each other.
+    #[error("{0}")]
+    Contradiction(String),
+}
+
+impl Config {
+    /// Reads a file. Relative paths in it are taken from the folder that it lies in.
+    ///
+    /// # Errors
+    /// What is wrong with the file.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let fail = |problem| ConfigError { path: path.to_owned(), problem };
+        let text = std::fs::read_to_string(path).map_err(|error| fail(Problem::Unreadable(error)))?;
+        let mut config: Self =
+            toml::from_str(&text).map_err(|error| fail(Problem::Unparsable(Box::new(error))))?;
+        config.judge().map_err(|problem| fail(Problem::Contradiction(problem)))?;
+        if let Some(folder) = path.parent() {
+            config.resolve(folder);
+        }
+        Ok(config)
+    }
+
+    /// The folder of `software:` keys.
+    pub fn software_directory(&self) -> PathBuf {
+        self.roots.software_directory.clone().unwrap_or_else(|| self.state_directory.join("l1"))
+    }
+
+    fn resolve(&mut self, folder: &Path) {
+        let tls = &mut self.tls;
+        let paths = [&mut self.state_directory, &mut tls.certificate, &mut tls.key, &mut tls.authority];
+        let others = tls.revocation_lists.iter_mut().chain(self.roots.software_directory.as_mut());
+        if let StoreUrl::Embedded(Some(path)) = &mut self.store {
+            *path = folder.join(&path);
+        }
+        for path in paths.into_iter().chain(others) {
+            *path = folder.join(&path);
+        }
+    }
+
+    fn judge(&self) -> Result<(), String> {
+        if self.operator_unit == self.gateway_unit {
+            return Err("operator_unit and gateway_unit are the same: who is who?".to_owned());
+        }
+        if self.requests.maximum_plaintext_bytes > self.limits.max_message_bytes {
+            return Err("requests.maximum_plaintext_bytes exceeds limits.max_message_bytes".to_owned());
+        }
+        let mut names = HashSet::new();
+        for gateway in &self.gateways {
+            if !names.insert(&gateway.name) {
+                return Err(format!("there are two gateways of the name {:?}", gateway.name));
+            }
+            if let Some(unfit) = gateway.tenants.iter().find(|tenant| judge_name(tenant).is_err()) {
+                return Err(format!("{unfit:?} cannot be the name of a tenant"));
+            }
+        }
+        Ok(())
+    }
+
+    fn default_listen() -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, 5697).into()
+    }
+
+    fn default_admin_listen() -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, 9697).into()
+    }
+
+    fn default_store() -> StoreUrl {
+        StoreUrl::Embedded(None)
+    }
+
+    fn default_operator_unit() -> String {
+        "krypton-operator".to_owned()
+    }
+
+    fn default_gateway_unit() -> String {
+        "krypton-gateway".to_owned()
+    }
+}
+
+fn store_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StoreUrl, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}

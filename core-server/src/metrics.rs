@@ -1,0 +1,92 @@
+//! What the Core counts, beside the transport.
+
+use std::time::Instant;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+
+use crate::chain::Level;
+
+/// Upper bounds of the buckets of a wrap or unwrap, in seconds: 1 µs to 1 s. A cold tenant waits for its root.
+const DURATION_BUCKETS: [f64; 13] =
+    [0.000001, 0.0000025, 0.000005, 0.00001, 0.000025, 0.0001, 0.0005, 0.001, 0.005, 0.01, 0.05, 0.25, 1.0];
+
+/// The metrics. Clones count together.
+#[derive(Clone)]
+pub struct Metrics {
+    /// Keys that were forgotten and zeroized.
+    pub(crate) wiped: Counter,
+    unseals: Family<LevelLabels, Counter>,
+    uses: Family<UseLabels, Counter>,
+    durations: Family<DurationLabels, Histogram, fn() -> Histogram>,
+}
+
+/// What an L3 is used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    /// Encrypt.
+    Wrap,
+    /// Decrypt.
+    Unwrap,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct LevelLabels {
+    level: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct UseLabels {
+    operation: &'static str,
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DurationLabels {
+    operation: &'static str,
+}
+
+impl Metrics {
+    /// Makes the metrics known to `registry`.
+    pub fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::unregistered();
+        registry.register("key_uses", "Wraps and unwraps, by outcome", metrics.uses.clone());
+        registry.register("unseals", "L2s and L3s opened", metrics.unseals.clone());
+        registry.register("wiped_keys", "Unsealed keys forgotten and zeroized", metrics.wiped.clone());
+        registry.register_with_unit(
+            "key_use_duration",
+            "Time of one wrap or unwrap within its batch",
+            Unit::Seconds,
+            metrics.durations.clone(),
+        );
+        metrics
+    }
+
+    /// Metrics that nobody sees.
+    pub fn unregistered() -> Self {
+        let histogram: fn() -> Histogram = || Histogram::new(DURATION_BUCKETS);
+        Self {
+            wiped: Counter::default(),
+            unseals: Family::default(),
+            uses: Family::default(),
+            durations: Family::new_with_constructor(histogram),
+        }
+    }
+
+    pub(crate) fn unsealed(&self, level: Level) {
+        self.unseals.get_or_create(&LevelLabels { level: level.name() }).inc();
+    }
+
+    pub(crate) fn used(&self, purpose: Use, succeeded: bool, started: Instant) {
+        let operation = match purpose {
+            Use::Wrap => "wrap",
+            Use::Unwrap => "unwrap",
+        };
+        let outcome = if succeeded { "success" } else { "failure" };
+        self.uses.get_or_create(&UseLabels { operation, outcome }).inc();
+        self.durations.get_or_create(&DurationLabels { operation }).observe(started.elapsed().as_secs_f64());
+    }
+}

@@ -1,0 +1,47 @@
+//! For tests that search memory and stores for keys: opens a stopped Core's store and unseals everything in it.
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use key_service::port::Store;
+
+use crate::chain::{self, Level, REGION};
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::server::{lock_memory, vault};
+
+/// An unsealed key.
+pub struct OfflineKey {
+    /// L2 or L3.
+    pub level: Level,
+    /// The tenant.
+    pub tenant: ByteString,
+    /// The service; empty for an L2.
+    pub service: ByteString,
+    /// The identifier.
+    pub unique_identifier: ByteString,
+    /// The key itself.
+    pub bytes: [u8; 32],
+}
+
+/// All L2s and L3s that can be opened in the store of a Core that does not run.
+///
+/// # Errors
+/// If the store or memory cannot be used; keys that do not open are left out.
+pub async fn keys(config: &Config) -> Result<Vec<OfflineKey>, Box<dyn std::error::Error + Send + Sync>> {
+    let store: Arc<dyn Store> = crate::persistence::open(config)?;
+    let vault = vault(config, Arc::clone(&store), lock_memory(&config.memory)?, Metrics::unregistered());
+    let mut keys = Vec::new();
+    for record in store.select(REGION, None, None, usize::MAX).await? {
+        let Some(tenant) = chain::tenant(&record).filter(|_| record.sealed.is_some()) else { continue };
+        let Ok(key) = vault.open(&record.unique_identifier, tenant).await else { continue };
+        keys.extend(key.with(|bytes| OfflineKey {
+            level: Level::of(&record),
+            tenant: tenant.clone(),
+            service: record.service.clone(),
+            unique_identifier: record.unique_identifier.clone(),
+            bytes: *bytes,
+        }));
+    }
+    Ok(keys)
+}

@@ -1,0 +1,134 @@
+//! Encrypt: wraps data of a Gateway under an Active L3. The data comes back as an envelope that opens only under the
+//! same L3 and the same Authenticated Encryption Additional Data, an [`ObjectBinding`].
+//!
+//! Once an L3 is open, a wrap reads no store: what it needs to know of the L3 is kept with it.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use key_service::chain::ObjectBinding;
+use key_service::context::Context;
+use key_service::crypto::{self, CryptoError, SEALING_KEY_BYTES};
+use key_service::fault::Fault;
+use key_service::record::Record;
+use key_service::{lifecycle_dates, usage};
+use kmip_protocol::codec::Secret;
+use kmip_protocol::enumeration::{ResultReason, State};
+use kmip_protocol::identifier::UniqueIdentifier;
+use kmip_protocol::lifecycle::Purpose;
+use kmip_protocol::mask::CryptographicUsageMask;
+use kmip_protocol::operation::{EncryptRequest, EncryptResponse};
+
+use crate::metrics::Use;
+use crate::seat::Seat;
+use crate::vault::UnsealedKey;
+
+pub(super) async fn handle(
+    seat: &Seat,
+    context: &Context<'_>,
+    request: EncryptRequest,
+) -> Result<EncryptResponse, Fault> {
+    let started = Instant::now();
+    let wrapped = wrap(seat, context, request).await;
+    seat.metrics.used(Use::Wrap, wrapped.is_ok(), started);
+    wrapped
+}
+
+async fn wrap(seat: &Seat, context: &Context<'_>, request: EncryptRequest) -> Result<EncryptResponse, Fault> {
+    let in_parts = request.init_indicator.is_some() || request.final_indicator.is_some();
+    let chosen = request.iv_counter_nonce.is_some() || request.cryptographic_parameters.is_some();
+    refuse_choices(in_parts || request.correlation_value.is_some(), chosen)?;
+    let data = request.data.ok_or_else(|| Fault::missing("Data is needed"))?;
+    if data.len() > seat.maximum_plaintext_bytes {
+        return Err(Fault::new(ResultReason::ServerLimitExceeded, "the data is too long to be wrapped"));
+    }
+    let object = object_binding(request.authenticated_encryption_additional_data)?;
+    let entropy = &*context.service.entropy;
+    let identifier = request.unique_identifier.as_ref();
+    let (unique_identifier, envelope) = use_key(seat, context, identifier, Use::Wrap, |key, bytes| {
+        crypto::seal(bytes, &key.binding(&object), data.expose(), entropy)
+    })
+    .await?;
+    Ok(EncryptResponse {
+        unique_identifier,
+        data: Some(Secret::from_zeroizing(Bytes::from(envelope))),
+        iv_counter_nonce: None,
+        correlation_value: None,
+        authenticated_encryption_tag: None,
+    })
+}
+
+/// The envelope decides about algorithm, nonce and tag, and takes its data in one piece.
+pub(super) fn refuse_choices(in_parts: bool, chosen: bool) -> Result<(), Fault> {
+    if in_parts {
+        return Err(Fault::feature_not_supported("data is wrapped in one piece"));
+    }
+    if chosen {
+        return Err(Fault::invalid_field("the envelope has its own algorithm, nonce and tag"));
+    }
+    Ok(())
+}
+
+/// What the Gateway tells about the object; without it a blob could be moved to another one.
+pub(super) fn object_binding(associated_data: Option<Bytes>) -> Result<Bytes, Fault> {
+    let message = "Authenticated Encryption Additional Data is needed: it binds the blob to its object";
+    let associated_data = associated_data.ok_or_else(|| Fault::missing(message))?;
+    match ObjectBinding::decode(&associated_data) {
+        Ok(_) => Ok(associated_data),
+        Err(_) => {
+            Err(Fault::invalid_field("Authenticated Encryption Additional Data is no binding of an object"))
+        }
+    }
+}
+
+/// How often a key is opened again when it is forgotten between being opened and being used.
+const ATTEMPTS: usize = 8;
+
+/// Works with the L3 of an identifier, if its state allows. Answers with the identifier of the key.
+pub(super) async fn use_key<T>(
+    seat: &Seat,
+    context: &Context<'_>,
+    identifier: Option<&UniqueIdentifier>,
+    purpose: Use,
+    work: impl Fn(&UnsealedKey, &[u8; SEALING_KEY_BYTES]) -> Result<T, CryptoError>,
+) -> Result<(ByteString, T), Fault> {
+    let unique_identifier = context.resolve(identifier)?;
+    for _ in 0..ATTEMPTS {
+        let key = match seat.vault.opened(&unique_identifier).filter(|key| seat.sees(key)) {
+            Some(key) => key,
+            None => open(seat, context, identifier, purpose).await?,
+        };
+        judge(context, key.record(), purpose)?;
+        if let Some(done) = key.with(|bytes| work(&key, bytes)) {
+            return Ok((key.record().unique_identifier.clone(), done?));
+        }
+    }
+    Err(Fault::general_failure("the key is being changed; try again"))
+}
+
+/// Opens a cold key, after the record has been judged: the root of a tenant is not asked in vain.
+async fn open(
+    seat: &Seat,
+    context: &Context<'_>,
+    identifier: Option<&UniqueIdentifier>,
+    purpose: Use,
+) -> Result<Arc<UnsealedKey>, Fault> {
+    let record = context.live_object(identifier).await?;
+    judge(context, &record, purpose)?;
+    let tenant = crate::chain::tenant(&record).ok_or_else(Fault::object_not_found)?;
+    Ok(seat.vault.open(&record.unique_identifier, tenant).await?)
+}
+
+/// Active wraps and unwraps, Deactivated unwraps; nothing else does either.
+fn judge(context: &Context<'_>, record: &Arc<Record>, purpose: Use) -> Result<(), Fault> {
+    let record = lifecycle_dates::settle(Arc::clone(record), context.service.clock.now());
+    if record.state() == Some(State::Compromised) {
+        return Err(Fault::wrong_state("the key is Compromised and is used no more"));
+    }
+    match purpose {
+        Use::Wrap => usage::judge(context, &record, CryptographicUsageMask::ENCRYPT, Purpose::Protect),
+        Use::Unwrap => usage::judge(context, &record, CryptographicUsageMask::DECRYPT, Purpose::Process),
+    }
+}

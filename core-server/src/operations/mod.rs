@@ -1,0 +1,55 @@
+//! The operations of the Core: its own ones one file each, the rest as key-service does them.
+
+mod activate;
+mod attributes;
+mod create;
+mod decrypt;
+mod encrypt;
+mod obtain_lease;
+mod query;
+mod register;
+mod revoke;
+
+use async_trait::async_trait;
+use key_service::batch::Operations;
+use key_service::context::Context;
+use key_service::fault::Fault;
+use key_service::operations;
+use kmip_protocol::operation::{Operation, Request, Response};
+
+use crate::profile::{self, Role};
+use crate::seat::Seat;
+
+#[async_trait]
+impl Operations for Seat {
+    fn offers(&self, operation: Operation) -> bool {
+        profile::allows(self.role, operation)
+    }
+
+    fn refusal(&self, operation: Operation) -> Fault {
+        if self.role == Role::Stranger {
+            Fault::permission_denied("the certificate belongs to no operator and no known Gateway")
+        } else if profile::knows(operation) {
+            Fault::permission_denied("the operation is not for this role")
+        } else {
+            Fault::permission_denied("the Core does this for nobody")
+        }
+    }
+
+    async fn handle(&self, context: &mut Context<'_>, request: Request) -> Result<Response, Fault> {
+        Ok(match request {
+            Request::Activate(request) => activate::handle(context, request).await?.into(),
+            Request::Create(request) => create::handle(self, context, request).await?.into(),
+            Request::Decrypt(request) => decrypt::handle(self, context, request).await?.into(),
+            Request::Encrypt(request) => encrypt::handle(self, context, request).await?.into(),
+            Request::ObtainLease(request) => obtain_lease::handle(self, context, request).await?.into(),
+            Request::Query(request) => query::handle(context, request).await?,
+            Request::Register(request) => register::handle(self, context, request).await?.into(),
+            Request::Revoke(request) => revoke::handle(context, request).await?.into(),
+            request => match attributes::changed_object(&request) {
+                Some(identifier) => attributes::handle(context, &identifier, request).await?,
+                None => operations::handle(context, request).await?,
+            },
+        })
+    }
+}

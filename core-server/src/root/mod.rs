@@ -1,0 +1,102 @@
+//! Roots of trust: the L1s of tenants. They are outside Krypton; all that the Core knows is a URI and how to ask.
+
+mod software;
+
+use std::path::PathBuf;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use key_service::memory::{LockedMemory, LockedSecret, MemoryError};
+use thiserror::Error;
+
+use crate::config::Config;
+use software::SoftwareRoot;
+
+/// An L1: seals L2s and opens them again. Keys of it never come here.
+#[async_trait]
+pub trait RootOfTrust: Send + Sync {
+    /// Seals the bytes of an L2. `associated_data` says which one and whose.
+    ///
+    /// # Errors
+    /// If the root cannot be reached or refuses.
+    async fn seal(&self, associated_data: &[u8], plaintext: &LockedSecret) -> Result<Bytes, RootError>;
+
+    /// Opens what [`seal`](Self::seal) made, straight into locked memory.
+    ///
+    /// # Errors
+    /// If the root cannot be reached, refuses, or did not seal these bytes with this associated data.
+    async fn unseal(&self, associated_data: &[u8], sealed: &[u8]) -> Result<LockedSecret, RootError>;
+
+    /// Proves that the root is there and does its work.
+    ///
+    /// # Errors
+    /// As [`unseal`](Self::unseal).
+    async fn probe(&self) -> Result<(), RootError>;
+}
+
+/// Why a root did not do its work.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum RootError {
+    /// The URI names no root that this Core knows.
+    #[error("no root of trust is known by such a Key Value Location")]
+    UnknownLocation,
+    /// Software roots are switched off.
+    #[error("software roots of trust are switched off: they protect nothing outside development")]
+    SoftwareRefused,
+    /// The root does not answer.
+    #[error("the root of trust cannot be reached: {0}")]
+    Unreachable(String),
+    /// The root answers, and refuses: its key is gone or forbidden.
+    #[error("the root of trust refuses: {0}")]
+    Denied(String),
+    /// The sealed bytes are not of this root, or belong elsewhere.
+    #[error("the root of trust does not open the sealed key")]
+    Damaged,
+    /// There is no room for the key.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+}
+
+/// The roots that a Core may use.
+#[derive(Debug, Clone)]
+pub struct Roots {
+    memory: LockedMemory,
+    software_directory: Option<PathBuf>,
+}
+
+impl Roots {
+    /// The roots that `config` allows.
+    pub fn new(config: &Config, memory: LockedMemory) -> Self {
+        let software_directory = config.roots.insecure_allow_software.then(|| config.software_directory());
+        if let Some(folder) = &software_directory {
+            let folder = folder.display();
+            tracing::warn!(%folder, "INSECURE: software roots of trust are on; whoever copies their files opens everything");
+        }
+        Self { memory, software_directory }
+    }
+
+    /// The root at `location`.
+    ///
+    /// # Errors
+    /// If there cannot be one.
+    pub fn open(&self, location: &str) -> Result<Box<dyn RootOfTrust>, RootError> {
+        Ok(Box::new(self.software(location)?))
+    }
+
+    /// The root at `location`, for a tenant that is being added: a software root is made if it is not there.
+    ///
+    /// # Errors
+    /// If there cannot be one.
+    pub fn establish(&self, location: &str) -> Result<Box<dyn RootOfTrust>, RootError> {
+        let root = self.software(location)?;
+        root.create()?;
+        tracing::warn!(location, "INSECURE: an L1 is a file; this tenant is for development only");
+        Ok(Box::new(root))
+    }
+
+    fn software(&self, location: &str) -> Result<SoftwareRoot, RootError> {
+        let name = location.strip_prefix("software:").ok_or(RootError::UnknownLocation)?;
+        let folder = self.software_directory.as_deref().ok_or(RootError::SoftwareRefused)?;
+        SoftwareRoot::new(folder, name, self.memory.clone())
+    }
+}

@@ -1,0 +1,154 @@
+//! The root `software:NAME`: a key in a file, for development. The file is read for each use and never kept, so that
+//! taking it away works like taking away a token.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use key_service::crypto::{self, CryptoError, Entropy, SEALING_KEY_BYTES, SystemEntropy};
+use key_service::memory::{LockedMemory, LockedSecret};
+
+use super::{RootError, RootOfTrust};
+
+/// Bytes of a name at most.
+const MAXIMUM_NAME_BYTES: usize = 64;
+
+pub(super) struct SoftwareRoot {
+    path: PathBuf,
+    memory: LockedMemory,
+    entropy: SystemEntropy,
+}
+
+impl SoftwareRoot {
+    /// The root NAME in `folder`. The name goes into a path and is judged for that.
+    pub(super) fn new(folder: &Path, name: &str, memory: LockedMemory) -> Result<Self, RootError> {
+        let fits = (1..=MAXIMUM_NAME_BYTES).contains(&name.len());
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        if !fits || !name.bytes().all(is_plain) {
+            return Err(RootError::UnknownLocation);
+        }
+        Ok(Self { path: folder.join(format!("{name}.l1")), memory, entropy: SystemEntropy::new() })
+    }
+
+    /// Makes the key unless it is there. Of two that make it at once, one wins.
+    pub(super) fn create(&self) -> Result<(), RootError> {
+        if self.path.exists() {
+            return Ok(());
+        }
+        let mut suffix = [0; 8];
+        self.entropy.fill(&mut suffix).map_err(failed)?;
+        let draft = self.path.with_extension(format!("{:016x}", u64::from_be_bytes(suffix)));
+        let made = self.write(&draft).and_then(|()| match fs::hard_link(&draft, &self.path) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            linked => linked,
+        });
+        // The draft was a second name of the key, or nothing.
+        let _ = fs::remove_file(&draft);
+        made.and_then(|()| sync_folder(&self.path)).map_err(unreachable)
+    }
+
+    fn write(&self, path: &Path) -> io::Result<()> {
+        if let Some(folder) = path.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        let key = self.memory.try_build(SEALING_KEY_BYTES, |slot| self.entropy.fill(slot).map_err(failed));
+        file.write_all(key.map_err(io::Error::other)?.expose())?;
+        file.sync_all()
+    }
+
+    /// The key, from its file into locked memory.
+    fn key(&self) -> Result<LockedSecret, RootError> {
+        let mut file = File::open(&self.path).map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => RootError::Denied("the key file is gone".to_owned()),
+            _ => unreachable(error),
+        })?;
+        self.memory.try_build(SEALING_KEY_BYTES, |slot| file.read_exact(slot).map_err(unreachable))
+    }
+
+    fn with_key<T>(&self, work: impl FnOnce(&[u8; SEALING_KEY_BYTES]) -> T) -> Result<T, RootError> {
+        let key = self.key()?;
+        let bytes = key.expose().try_into().map_err(|_| RootError::Damaged)?;
+        Ok(work(bytes))
+    }
+}
+
+#[async_trait]
+impl RootOfTrust for SoftwareRoot {
+    async fn seal(&self, associated_data: &[u8], plaintext: &LockedSecret) -> Result<Bytes, RootError> {
+        let seal = |key: &_| crypto::seal(key, associated_data, plaintext.expose(), &self.entropy);
+        self.with_key(seal)?.map(Bytes::from).map_err(failed)
+    }
+
+    async fn unseal(&self, associated_data: &[u8], sealed: &[u8]) -> Result<LockedSecret, RootError> {
+        let length = crypto::plaintext_length(sealed).map_err(failed)?;
+        let open = |slot: &mut [u8]| {
+            self.with_key(|key| crypto::unseal_into(key, associated_data, sealed, slot))?.map_err(failed)
+        };
+        self.memory.try_build(length, open)
+    }
+
+    async fn probe(&self) -> Result<(), RootError> {
+        self.key().map(drop)
+    }
+}
+
+fn failed(error: CryptoError) -> RootError {
+    match error {
+        CryptoError::EntropyUnavailable => RootError::Unreachable(error.to_string()),
+        _ => RootError::Damaged,
+    }
+}
+
+fn unreachable(error: io::Error) -> RootError {
+    RootError::Unreachable(error.to_string())
+}
+
+fn sync_folder(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::os::unix::fs::PermissionsExt;
+
+    use key_service::memory::MemoryKind;
+
+    use super::*;
+
+    fn memory() -> LockedMemory {
+        LockedMemory::new(MemoryKind::Locked, 64 * 1024).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_root_opens_what_it_sealed_until_its_file_is_gone() {
+        let folder = tempfile::tempdir().unwrap();
+        let memory = memory();
+        let root = SoftwareRoot::new(&folder.path().join("l1"), "acme", memory.clone()).unwrap();
+        assert!(matches!(root.probe().await, Err(RootError::Denied(_))));
+        root.create().unwrap();
+        root.probe().await.unwrap();
+        assert_eq!(fs::metadata(&root.path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(folder.path().join("l1")).unwrap().count(), 1, "no draft is left");
+
+        let sealed = root.seal(b"this", &memory.store(&[7; 32]).unwrap()).await.unwrap();
+        root.create().unwrap();
+        assert_eq!(root.unseal(b"this", &sealed).await.unwrap().expose(), [7; 32]);
+        assert_eq!(root.unseal(b"that", &sealed).await.err(), Some(RootError::Damaged));
+        fs::remove_file(&root.path).unwrap();
+        assert!(matches!(root.unseal(b"this", &sealed).await, Err(RootError::Denied(_))));
+        assert_eq!(memory.used_bytes(), 0);
+    }
+
+    #[test]
+    fn names_do_not_leave_the_folder() {
+        for name in ["", ".", "..", "../x", "a/b", "a.b", "a\0b", &"x".repeat(65)] {
+            assert!(SoftwareRoot::new(Path::new("/nowhere"), name, memory()).is_err(), "{name:?}");
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! From the identity in a client certificate to a seat: a role, what can be seen from there, and the rules bound to it.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use key_service::port::{Audit, Clock, Entropy, Store};
+use key_service::principal::Principal;
+use key_service::service::{Service, ServiceSettings};
+use kmip_net::Identity;
+
+use crate::audit::TracedAudit;
+use crate::chain::{Level, REGION};
+use crate::config::Config;
+use crate::metrics::Metrics;
+use crate::no_sealer::NoSealer;
+use crate::profile::{self, Role};
+use crate::store::{ServiceKeyView, WatchedStore};
+use crate::vault::{UnsealedKey, Vault};
+
+/// A role and what goes with it.
+pub struct Seat {
+    /// The role.
+    pub role: Role,
+    /// KMIP's rules over what can be seen from here.
+    pub service: Service,
+    /// The vault.
+    pub vault: Arc<Vault>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Bytes of a plaintext at most.
+    pub maximum_plaintext_bytes: usize,
+    /// `None`: all.
+    tenants: Option<Arc<HashSet<ByteString>>>,
+}
+
+/// The seats of a Core.
+pub struct Seats {
+    operator_unit: String,
+    gateway_unit: String,
+    operator: Seat,
+    gateways: HashMap<String, Seat>,
+    stranger: Seat,
+}
+
+/// What all seats share.
+pub struct Ports {
+    /// Where wrapped keys are kept.
+    pub store: Arc<dyn Store>,
+    /// The vault.
+    pub vault: Arc<Vault>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// What is counted.
+    pub metrics: Metrics,
+}
+
+impl Seats {
+    /// The seats that `config` gives.
+    pub fn new(config: &Config, ports: &Ports) -> Self {
+        let gateway = |tenants: &[String]| {
+            let tenants: HashSet<ByteString> = tenants.iter().map(|tenant| tenant.as_str().into()).collect();
+            Seat::new(Role::Gateway, Some(Arc::new(tenants)), config, ports)
+        };
+        let named =
+            config.gateways.iter().map(|settings| (settings.name.clone(), gateway(&settings.tenants)));
+        Self {
+            operator_unit: config.operator_unit.clone(),
+            gateway_unit: config.gateway_unit.clone(),
+            operator: Seat::new(Role::Operator, None, config, ports),
+            gateways: named.collect(),
+            stranger: Seat::new(Role::Stranger, Some(Arc::default()), config, ports),
+        }
+    }
+
+    /// The seat of an identity.
+    pub fn of(&self, identity: &Identity) -> &Seat {
+        match identity.tenant.as_deref() {
+            Some(unit) if unit == self.operator_unit => &self.operator,
+            Some(unit) if unit == self.gateway_unit => {
+                self.gateways.get(&identity.principal).unwrap_or(&self.stranger)
+            }
+            _ => &self.stranger,
+        }
+    }
+}
+
+impl Seat {
+    fn new(role: Role, tenants: Option<Arc<HashSet<ByteString>>>, config: &Config, ports: &Ports) -> Self {
+        let store: Arc<dyn Store> = match &tenants {
+            Some(tenants) => Arc::new(ServiceKeyView::new(Arc::clone(&ports.store), Arc::clone(tenants))),
+            None => Arc::new(WatchedStore::new(Arc::clone(&ports.store), Arc::clone(&ports.vault))),
+        };
+        let audit: Arc<dyn Audit> = Arc::new(TracedAudit);
+        let service = Service::new(
+            store,
+            Arc::new(NoSealer),
+            Arc::clone(&ports.clock),
+            Arc::clone(&ports.entropy),
+            audit,
+            settings(config),
+            profile::offered(role),
+        );
+        Self {
+            role,
+            service,
+            vault: Arc::clone(&ports.vault),
+            metrics: ports.metrics.clone(),
+            maximum_plaintext_bytes: config.requests.maximum_plaintext_bytes,
+            tenants,
+        }
+    }
+
+    /// Who sits here.
+    pub fn principal(&self, identity: &Identity) -> Principal {
+        Principal {
+            tenant: ByteString::from_static(REGION),
+            name: ByteString::from(identity.principal.as_str()),
+        }
+    }
+
+    /// Whether an open key can be seen from here, as the store would show it.
+    pub fn sees(&self, key: &UnsealedKey) -> bool {
+        let is_of_tenant = |tenants: &Arc<HashSet<ByteString>>| tenants.contains(key.tenant());
+        self.tenants.as_ref().is_none_or(|tenants| is_of_tenant(tenants) && key.level() == Level::L3)
+    }
+}
+
+fn settings(config: &Config) -> ServiceSettings {
+    let requests = &config.requests;
+    ServiceSettings {
+        maximum_batch_items: requests.maximum_batch_items,
+        maximum_located_items: requests.maximum_located_items,
+        lease_time_seconds: requests.lease_time_seconds,
+        server_name: "krypton-core".to_owned(),
+        ..ServiceSettings::default()
+    }
+}

@@ -1,0 +1,177 @@
+//! A running Core: listeners, the way of a frame to its seat, and a graceful end.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use key_service::batch;
+use key_service::memory::{LockedMemory, MemoryError, MemoryKind};
+use key_service::port::{Clock, Entropy, Store, SystemClock, SystemEntropy};
+use key_service::store::OpenError;
+use kmip_net::{
+    AdminServer, CancellationToken, Connection, FrameHandler, ReloadableTls, Server, ServerError,
+    ServerSettings, ServerTls, TlsError, TransportMetrics,
+};
+use kmip_protocol::message::MessageError;
+use kmip_ttlv::{Limits, SecretBuffer};
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Registry;
+use thiserror::Error;
+use tokio::task::JoinHandle;
+
+use crate::config::{Config, MemorySettings};
+use crate::metrics::Metrics;
+use crate::root::Roots;
+use crate::seat::{Ports, Seats};
+use crate::vault::Vault;
+
+/// Why a Core does not start.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum StartError {
+    /// The state folder cannot be used.
+    #[error("cannot use the state folder: {0}")]
+    State(std::io::Error),
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// Memory for keys cannot be locked.
+    #[error("{0}; memory.insecure_allow_unlocked starts all the same")]
+    Memory(MemoryError),
+    /// Certificates or keys cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A listener cannot listen.
+    #[error(transparent)]
+    Listen(#[from] ServerError),
+}
+
+/// A Core that serves.
+pub struct Running {
+    listen: SocketAddr,
+    admin: SocketAddr,
+    tls: Arc<ReloadableTls<ServerTls>>,
+    vault: Arc<Vault>,
+    serving: JoinHandle<()>,
+    administering: JoinHandle<()>,
+}
+
+/// Starts a Core. It serves until `shutdown` is cancelled; requests in flight are finished then.
+///
+/// # Errors
+/// What it lacks.
+pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running, StartError> {
+    let mut registry = Registry::with_prefix("krypton_core");
+    let metrics = Metrics::register(&mut registry);
+    let memory = lock_memory(&config.memory)?;
+    registry.register(
+        "memory_capacity_bytes",
+        "Locked memory for unsealed keys",
+        ConstGauge::new(i64::try_from(config.memory.capacity_bytes).unwrap_or(i64::MAX)),
+    );
+    let store = crate::persistence::open(&config)?;
+    let vault = vault(&config, store.clone(), memory, metrics.clone());
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
+    let ports = Ports { store, vault: Arc::clone(&vault), clock: Arc::clone(&clock), entropy, metrics };
+    let handler = Handler { seats: Seats::new(&config, &ports), clock, limits: message_limits(&config) };
+
+    let tls = ReloadableTls::server(config.tls.clone())?;
+    let transport = TransportMetrics::register(registry.sub_registry_with_prefix("transport"));
+    let settings =
+        ServerSettings { address: config.listen, limits: config.limits, identity: config.identity.clone() };
+    let server = Server::bind(settings, Arc::clone(&tls), Arc::new(handler), transport)?;
+    let stopping = shutdown.clone();
+    let readiness = move || if stopping.is_cancelled() { Err(vec!["stopping".to_owned()]) } else { Ok(()) };
+    let admin = AdminServer::bind(config.admin_listen, Arc::new(readiness), Arc::new(registry))?;
+    Ok(Running {
+        listen: server.local_address(),
+        admin: admin.local_address(),
+        tls,
+        vault,
+        administering: tokio::spawn(admin.run(shutdown.clone())),
+        serving: tokio::spawn(server.run(shutdown)),
+    })
+}
+
+impl Running {
+    /// Where KMIP is served.
+    pub fn listen_address(&self) -> SocketAddr {
+        self.listen
+    }
+
+    /// Where the admin pages are served.
+    pub fn admin_address(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Reads certificates, keys and revocation lists again. Where they do not load, the old ones stay in force.
+    ///
+    /// # Errors
+    /// Why they did not load.
+    pub fn reload_tls(&self) -> Result<(), TlsError> {
+        self.tls.reload()
+    }
+
+    /// L2s and L3s that are unsealed now.
+    pub fn opened_keys(&self) -> usize {
+        self.vault.opened_keys()
+    }
+
+    /// Waits until the Core has stopped, all its connections closed and its store let go.
+    pub async fn stopped(self) {
+        for task in [self.serving, self.administering] {
+            if task.await.is_err() {
+                tracing::error!("a listener ended by a panic");
+            }
+        }
+    }
+}
+
+/// The vault over a store.
+pub(crate) fn vault(
+    config: &Config,
+    store: Arc<dyn Store>,
+    memory: LockedMemory,
+    metrics: Metrics,
+) -> Arc<Vault> {
+    let roots = Roots::new(config, memory.clone());
+    let clock = Arc::new(SystemClock::default());
+    Arc::new(Vault::new(store, roots, memory, clock, Arc::new(SystemEntropy::new()), metrics))
+}
+
+/// Memory for keys, locked; unlocked only where the operator puts up with it.
+pub(crate) fn lock_memory(settings: &MemorySettings) -> Result<LockedMemory, StartError> {
+    let locked = LockedMemory::new(settings.kind.into(), settings.capacity_bytes);
+    match locked {
+        Err(error) if settings.insecure_allow_unlocked => {
+            tracing::warn!(%error, "INSECURE: keys may be swapped to disk");
+            LockedMemory::new(MemoryKind::InsecureUnlocked, settings.capacity_bytes)
+                .map_err(StartError::Memory)
+        }
+        locked => locked.map_err(StartError::Memory),
+    }
+}
+
+fn message_limits(config: &Config) -> Limits {
+    let bytes = config.limits.max_message_bytes;
+    Limits { message_bytes: bytes, value_bytes: bytes, ..Limits::default() }
+}
+
+struct Handler {
+    seats: Seats,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+}
+
+impl FrameHandler for Handler {
+    async fn handle(&self, connection: &Connection, request: Bytes) -> SecretBuffer {
+        let seat = self.seats.of(connection.identity());
+        let principal = seat.principal(connection.identity());
+        batch::answer(seat, &seat.service, &principal, &request, self.limits).await
+    }
+
+    fn refuse(&self, error: kmip_ttlv::Error) -> SecretBuffer {
+        batch::refuse(MessageError { error, version: None }, self.clock.now())
+    }
+}

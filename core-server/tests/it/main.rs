@@ -1,0 +1,16 @@
+//! A Core as operators and Gateways see it: real TLS on loopback, typed messages, certificates made for each test.
+#![allow(clippy::unwrap_used, unreachable_pub)]
+
+mod attributes;
+mod binary;
+mod binding;
+mod chain;
+mod client;
+mod configuration;
+mod lifecycle;
+mod pki;
+mod profile;
+mod restart;
+mod rig;
+mod tenants;
+mod wrapping;
