@@ -3,6 +3,8 @@
 //! An item is routed before its payload is decoded, and a bad payload fails its own item only. Whatever comes in, a
 //! well-formed response goes out: clients cannot make anything of a bare disconnect.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -19,6 +21,7 @@ use kmip_protocol::operation::{Operation, Request, Response};
 use kmip_protocol::version::{SUPPORTED, V1_0};
 use kmip_ttlv::{Limits, SecretBuffer, Writer};
 
+use crate::audit_log::subject;
 use crate::context::{Context, is_harmless};
 use crate::fault::Fault;
 use crate::port::{Event, Outcome};
@@ -133,6 +136,7 @@ impl Batch<'_> {
         // An Undo batch commits as a whole; so does nothing of one that fails.
         let commits_each = option != BatchErrorContinuationOption::Undo || items.len() == 1;
         let mut context = Context::new(self.service, self.principal, self.header.protocol_version);
+        context.commits_each = commits_each;
         let mut answers: Vec<ResponseBatchItem> = Vec::with_capacity(items.len());
         for item in items {
             let outcome = self.run_item(&mut context, item, commits_each).await;
@@ -162,7 +166,7 @@ impl Batch<'_> {
         let operation = self.route(item)?;
         let outcome = self.attempt(context, operation, item, commit).await;
         if !is_harmless(operation) {
-            self.service.audit.record(self.event(context, operation, &outcome)).await?;
+            self.service.audit.record(self.event(context, item, operation, &outcome)).await?;
         }
         outcome
     }
@@ -217,18 +221,28 @@ impl Batch<'_> {
         }
     }
 
-    fn event(&self, context: &Context<'_>, operation: Operation, outcome: &Result<Response, Fault>) -> Event {
+    fn event(
+        &self,
+        context: &Context<'_>,
+        item: &RequestBatchItem,
+        operation: Operation,
+        outcome: &Result<Response, Fault>,
+    ) -> Event {
+        let answered = outcome.as_ref().ok().and_then(subject::answered).cloned();
+        let requested = || context.resolve(Some(&subject::requested(item, self.limits)?)).ok();
         Event {
             time: self.service.clock.now(),
             tenant: self.principal.tenant.clone(),
             principal: self.principal.name.clone(),
             operation: ByteString::from(operation.to_string()),
-            unique_identifier: context.resolve(None).ok(),
+            unique_identifier: answered.or_else(requested),
             outcome: match outcome {
                 Ok(_) => Outcome::Success,
                 Err(fault) => Outcome::Failure(fault.reason),
             },
             client_correlation_value: self.header.client_correlation_value.clone(),
+            server_correlation_value: None,
+            details: BTreeMap::new(),
         }
     }
 }

@@ -27,12 +27,15 @@ pub struct Context<'a> {
     /// What the batch has dealt with.
     pub placeholders: Placeholders,
     changes: Vec<Change>,
+    /// Whether each item of the batch commits its own changes.
+    pub(crate) commits_each: bool,
 }
 
 impl<'a> Context<'a> {
     /// The surroundings of the first item of a batch.
     pub fn new(service: &'a Service, principal: &'a Principal, version: Version) -> Self {
-        Self { service, principal, version, placeholders: Placeholders::default(), changes: Vec::new() }
+        let placeholders = Placeholders::default();
+        Self { service, principal, version, placeholders, changes: Vec::new(), commits_each: true }
     }
 
     /// The identifier that a request means: spelled out, or by a placeholder of the batch.
@@ -139,6 +142,12 @@ impl<'a> Context<'a> {
             return Ok(());
         }
         Ok(self.service.store.commit(changes).await?)
+    }
+
+    /// Makes the changes so far durable before something is done that cannot be done again, should the item have to be
+    /// tried again. Does nothing in a batch that commits as a whole: it is not tried again.
+    pub(crate) async fn commit_early(&mut self) -> Result<(), Fault> {
+        if self.commits_each { self.commit().await } else { Ok(()) }
     }
 
     /// How many changes there are so far: where to go [`back_to`](Self::back_to).

@@ -230,7 +230,7 @@ fn describe_value(record: &mut Record, object: &ManagedObject) -> Result<(), Fau
     match object {
         ManagedObject::Certificate(certificate) => {
             record.set(Attribute::CertificateType(certificate.certificate_type));
-            certificate::describe(record, &certificate.certificate_value)?;
+            certificate::describe(record, &certificate.certificate_value);
             set_digest(record, &certificate.certificate_value, None);
         }
         ManagedObject::CertificateRequest(request) => {

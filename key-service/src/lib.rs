@@ -2,14 +2,19 @@
 //!
 //! * [`batch`]: the way of a request message; [`operations`]: one file an operation.
 //! * [`service`]: the rules bound to their ports and settings; [`context`]: what one operation works with.
+//! * [`streams`]: operations in several parts; [`workers`]: long computations.
 //! * [`record`]: what is kept of an object; [`creation`], [`attribute_rules`], [`lifecycle_dates`], [`usage`]: the rules.
+//! * [`key_material`], [`parameters`]: keys and their parameters as cryptography takes them; [`wrapping`]: key wrapping.
 //! * [`chain`]: what Core and Gateway agree on.
 //! * [`port`]: storage, sealing, time, randomness, audit; [`store`]: the stores.
+//! * [`audit_log`]: what happened, for good, and receipts of it.
+//! * [`lease`]: why a Revoke means revoked.
 //! * [`crypto`]: the only module that names a cryptography library; [`memory`]: locked memory.
 
 #![deny(unsafe_code)]
 
 pub mod attribute_rules;
+pub mod audit_log;
 pub mod batch;
 mod certificate;
 pub mod chain;
@@ -17,12 +22,20 @@ pub mod context;
 pub mod creation;
 pub mod crypto;
 pub mod fault;
+pub mod key_material;
+pub mod lease;
 pub mod lifecycle_dates;
 pub mod memory;
 pub mod operations;
+pub mod parameters;
 pub mod port;
 pub mod principal;
 pub mod record;
 pub mod service;
 pub mod store;
+pub mod streams;
+#[cfg(test)]
+mod testing;
 pub mod usage;
+pub mod workers;
+pub mod wrapping;

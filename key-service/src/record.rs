@@ -5,9 +5,10 @@
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use kmip_protocol::attribute::{Attribute, AttributeType, Attributes, Instance};
+use kmip_protocol::attribute::{Attribute, AttributeType, Attributes, Instance, Link};
 use kmip_protocol::codec::{DateTime, Item};
-use kmip_protocol::enumeration::{ObjectType, ResultReason, State};
+use kmip_protocol::enumeration::{LinkType, ObjectType, ResultReason, State};
+use kmip_protocol::identifier::UniqueIdentifier;
 use kmip_protocol::mask::CryptographicUsageMask;
 use kmip_protocol::version::V2_1;
 use kmip_protocol::{Tag, lifecycle, tag};
@@ -213,6 +214,20 @@ impl Record {
             | Attribute::ProtectStopDate(date) => Some(*date),
             _ => None,
         }
+    }
+
+    /// The first object that a link of this type leads to.
+    pub fn linked(&self, link_type: LinkType) -> Option<&UniqueIdentifier> {
+        self.attributes.iter().find_map(|attribute| match attribute {
+            Attribute::Link(link) if link.link_type == link_type => Some(&link.linked_object_identifier),
+            _ => None,
+        })
+    }
+
+    /// Adds a link to another object.
+    pub fn link(&mut self, link_type: LinkType, unique_identifier: &ByteString) {
+        let linked_object_identifier = UniqueIdentifier::Text(unique_identifier.clone());
+        self.add(Attribute::Link(Link { link_type, linked_object_identifier }));
     }
 
     /// Whether a Boolean attribute is true.

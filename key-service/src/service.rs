@@ -17,6 +17,8 @@ use crate::fault::Fault;
 use crate::operations;
 use crate::port::{Audit, Clock, Entropy, Sealer, Store};
 use crate::record::Record;
+use crate::streams::Streams;
+use crate::workers::Workers;
 
 /// What an operator may choose.
 #[derive(Debug, Clone, Deserialize)]
@@ -32,6 +34,19 @@ pub struct ServiceSettings {
     pub maximum_random_bytes: usize,
     /// Attributes that an object may have at most.
     pub maximum_attributes: usize,
+    /// Operations in several parts that are under way at most.
+    pub maximum_streams: usize,
+    /// Operations in several parts that are under way for one principal at most.
+    pub maximum_streams_per_principal: usize,
+    /// Bytes that operations in several parts hold back at most, all together: some modes answer at the end only.
+    pub maximum_stream_bytes: usize,
+    /// Seconds after which an operation in several parts is given up if no further part comes.
+    pub stream_idle_timeout_seconds: u32,
+    /// Operations with private keys that run at a time; further ones wait. Each keeps a processor busy for
+    /// milliseconds.
+    pub maximum_private_key_operations: usize,
+    /// Key pairs that are generated at a time; further ones wait. An RSA pair keeps a processor busy for up to seconds.
+    pub maximum_key_pair_generations: usize,
     /// Whether 3DES keys may be made and used. Old tapes and the conformance cases need them, nobody else.
     pub insecure_allow_triple_des: bool,
     /// What Query tells as Vendor Identification.
@@ -48,6 +63,12 @@ impl Default for ServiceSettings {
             lease_time_seconds: 3_600,
             maximum_random_bytes: 64 * 1024,
             maximum_attributes: 256,
+            maximum_streams: 4_096,
+            maximum_streams_per_principal: 64,
+            maximum_stream_bytes: 64 << 20,
+            stream_idle_timeout_seconds: 120,
+            maximum_private_key_operations: 8,
+            maximum_key_pair_generations: 2,
             insecure_allow_triple_des: false,
             vendor_identification: "Krypton".to_owned(),
             server_name: "krypton".to_owned(),
@@ -71,6 +92,10 @@ pub struct Service {
     pub settings: ServiceSettings,
     /// The operations that this server offers, as Query tells them.
     pub offered: &'static [Operation],
+    /// Operations in several parts that are under way.
+    pub streams: Streams,
+    /// Where long computations go.
+    pub workers: Workers,
 }
 
 /// Limits of an encoded object: those of a message, since it came in one.
@@ -78,6 +103,21 @@ const OBJECT_LIMITS: Limits =
     Limits { message_bytes: 4 << 20, value_bytes: 4 << 20, depth: 32, items: 16_384 };
 
 impl Service {
+    /// The rules over these ports, with nothing under way.
+    pub fn new(
+        store: Arc<dyn Store>,
+        sealer: Arc<dyn Sealer>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        audit: Arc<dyn Audit>,
+        settings: ServiceSettings,
+        offered: &'static [Operation],
+    ) -> Self {
+        let streams = Streams::new(&settings);
+        let workers = Workers::new(&settings);
+        Self { store, sealer, clock, entropy, audit, settings, offered, streams, workers }
+    }
+
     /// The lease time of objects.
     pub fn lease_time(&self) -> Interval {
         Interval(self.settings.lease_time_seconds)

@@ -49,18 +49,22 @@ fn judge_dates(context: &Context<'_>, record: &Record, purpose: Purpose) -> Resu
     }
 }
 
-/// Counts the protection of `bytes` bytes against the Usage Limits of a key (4.59).
+/// Counts the protection of `bytes` bytes against the Usage Limits of a key (4.59). A further part of an operation in
+/// several parts does not begin (`begins`) a use of its own: where objects are counted, it counts for nothing.
 ///
 /// # Errors
 /// If fewer uses are left.
-pub fn count(context: &mut Context<'_>, record: &Record, bytes: usize) -> Result<(), Fault> {
+pub fn count(context: &mut Context<'_>, record: &Record, bytes: usize, begins: bool) -> Result<(), Fault> {
     let Some(Attribute::UsageLimits(limits)) = record.attribute(AttributeType::UsageLimits) else {
         return Ok(());
     };
     let wanted = match limits.unit {
         UsageLimitsUnit::Byte => i64::try_from(bytes).unwrap_or(i64::MAX),
-        _ => 1,
+        _ => i64::from(begins),
     };
+    if wanted == 0 {
+        return Ok(());
+    }
     let left = limits.count.unwrap_or(limits.total);
     if limits.total >= 0 && left < wanted {
         return Err(Fault::permission_denied("the Usage Limits of the key are used up"));

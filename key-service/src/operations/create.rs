@@ -130,27 +130,3 @@ fn key_bytes(algorithm: CryptographicAlgorithm, length: i32) -> Result<usize, Fa
     };
     usize::try_from(bits / 8).map_err(|_| Fault::invalid_field("the length is negative"))
 }
-
-/// The bytes of a symmetric key in plain text.
-pub(super) fn raw_material(object: &ManagedObject) -> Result<Secret, Fault> {
-    use kmip_protocol::key_block::{KeyMaterial, TransparentSymmetricKey};
-    use kmip_protocol::version::V2_1;
-    let block = object.key_block().ok_or_else(|| Fault::invalid_field("the object is not a key"))?;
-    match &block.key_value {
-        Some(KeyValue::Plain { material: KeyMaterial::Bytes(bytes), .. }) => Ok(bytes.share()),
-        Some(KeyValue::Plain { material, .. })
-            if block.key_format_type == KeyFormatType::TransparentSymmetricKey =>
-        {
-            Ok(material.transparent::<TransparentSymmetricKey>(V2_1)?.key)
-        }
-        Some(KeyValue::Plain { .. }) => Err(Fault::new(
-            ResultReason::KeyFormatTypeNotSupported,
-            "the key is in a format that cannot be used for this",
-        )),
-        Some(KeyValue::Wrapped(_)) => Err(Fault::new(
-            ResultReason::InvalidField,
-            "the key was registered wrapped and cannot be used here",
-        )),
-        None => Err(Fault::new(ResultReason::KeyValueNotPresent, "the value of the key is not held here")),
-    }
-}

@@ -1,79 +1,129 @@
-//! Encrypt (6.1.18): encrypts data with a stored key.
+//! Encrypt (6.1.17): encrypts data with a stored key, symmetric or public.
 
 use bytes::Bytes;
-use kmip_protocol::attribute::{Attribute, AttributeType, CryptographicParameters};
 use kmip_protocol::codec::Secret;
+use kmip_protocol::enumeration::ObjectType;
 use kmip_protocol::lifecycle::Purpose;
 use kmip_protocol::mask::CryptographicUsageMask;
-use kmip_protocol::operation::{EncryptRequest, EncryptResponse};
+use kmip_protocol::operation::{EncryptRequest, EncryptResponse, Operation};
 
-use super::create::raw_material;
+use super::parts::{self, Key, Part, Progress, Use};
 use crate::context::Context;
-use crate::crypto::{self, CipherInput, CipherParameters};
+use crate::crypto::{self, CipherInput, Encrypted, Encryptor};
 use crate::fault::Fault;
-use crate::record::Record;
-use crate::usage;
+use crate::streams::{State, no_stream};
+use crate::{key_material, parameters};
+
+const USE: Use =
+    Use { operation: Operation::Encrypt, mask: CryptographicUsageMask::ENCRYPT, purpose: Purpose::Protect };
 
 pub(super) async fn handle(
     context: &mut Context<'_>,
-    request: EncryptRequest,
+    mut request: EncryptRequest,
 ) -> Result<EncryptResponse, Fault> {
-    let record = context.live_object(request.unique_identifier.as_ref()).await?;
-    refuse_parts(request.correlation_value.is_some(), request.init_indicator, request.final_indicator)?;
-    usage::judge(context, &record, CryptographicUsageMask::ENCRYPT, Purpose::Protect)?;
-    let data = request.data.ok_or_else(|| Fault::missing("Data is needed"))?;
-    usage::count(context, &record, data.len())?;
-    let parameters = parameters(&record, request.cryptographic_parameters.as_ref());
-    let key = raw_material(&context.service.unseal(&record).await?)?;
-    let input = CipherInput {
+    let correlation = request.correlation_value.take();
+    let part = Part::of(correlation, request.init_indicator, request.final_indicator)?;
+    let data = part.data(request.data.take())?;
+    let key = parts::admit(context, &part, request.unique_identifier.as_ref(), USE, data.len()).await?;
+    match (part, key.object.object_type()) {
+        (Part::Only, ObjectType::PublicKey | ObjectType::Certificate) => {
+            encrypt_with_public_key(context, &key, &request, &data)
+        }
+        (Part::Only, _) => encrypt(context, &key, &request, &data),
+        (part, _) => encrypt_part(context, part, &key, &request, &data),
+    }
+}
+
+fn encrypt(
+    context: &Context<'_>,
+    key: &Key,
+    request: &EncryptRequest,
+    data: &Secret,
+) -> Result<EncryptResponse, Fault> {
+    let parameters = parameters::chosen(&key.record, request.cryptographic_parameters.as_ref());
+    let material = key_material::symmetric(&key.object)?;
+    let input = input(request, data);
+    let encrypted = crypto::encrypt(material.expose(), &parameters, input, &*context.service.entropy)?;
+    Ok(answer(key, encrypted))
+}
+
+/// RSA takes what fits into the modulus, in one part.
+fn encrypt_with_public_key(
+    context: &Context<'_>,
+    key: &Key,
+    request: &EncryptRequest,
+    data: &Secret,
+) -> Result<EncryptResponse, Fault> {
+    let parameters = parameters::chosen(&key.record, request.cryptographic_parameters.as_ref());
+    let public = key_material::public_key(&key.object, parameters::curve(&key.record))?;
+    let encrypted = public.encrypt(&parameters, data.expose(), &*context.service.entropy)?;
+    Ok(answer(key, Encrypted { data: encrypted.into(), initialization_vector: None, tag: None }))
+}
+
+fn encrypt_part(
+    context: &Context<'_>,
+    part: Part,
+    key: &Key,
+    request: &EncryptRequest,
+    data: &Secret,
+) -> Result<EncryptResponse, Fault> {
+    let fresh = part.begins().then(|| begin(context, key, request)).transpose()?;
+    let (ends, begins) = (part.ends(), part.begins());
+    let stream = (USE.operation, key.record.unique_identifier.clone());
+    let mut output = None;
+    let mut vector = None;
+    let progress = parts::advance(context, part, stream, fresh, |state| {
+        let State::Encrypt(encryptor) = state else { return Err(no_stream()) };
+        if ends {
+            return Ok(0);
+        }
+        if begins {
+            vector = encryptor.generated_initialization_vector().map(Bytes::copy_from_slice);
+        }
+        let ready = encryptor.update(data.expose())?;
+        let held_bytes = data.len().saturating_sub(ready.len());
+        output = Some(ready).filter(|ready| !ready.is_empty());
+        Ok(held_bytes)
+    })?;
+    match progress {
+        Progress::Waiting(correlation) => Ok(EncryptResponse {
+            unique_identifier: key.record.unique_identifier.clone(),
+            data: output.map(Secret::from),
+            iv_counter_nonce: vector,
+            correlation_value: Some(correlation),
+            authenticated_encryption_tag: None,
+        }),
+        Progress::Done(State::Encrypt(encryptor)) => {
+            let encrypted = encryptor.finish(data.expose(), &*context.service.entropy)?;
+            // The first part has answered it.
+            Ok(answer(key, Encrypted { initialization_vector: None, ..encrypted }))
+        }
+        Progress::Done(_) => Err(no_stream()),
+    }
+}
+
+fn begin(context: &Context<'_>, key: &Key, request: &EncryptRequest) -> Result<State, Fault> {
+    let parameters = parameters::chosen(&key.record, request.cryptographic_parameters.as_ref());
+    let material = key_material::symmetric(&key.object)?;
+    let nothing = Secret::copy_from_slice(&[]);
+    let input = input(request, &nothing);
+    Ok(State::Encrypt(Encryptor::new(material.expose(), &parameters, input, &*context.service.entropy)?))
+}
+
+fn input<'a>(request: &'a EncryptRequest, data: &'a Secret) -> CipherInput<'a> {
+    CipherInput {
         initialization_vector: request.iv_counter_nonce.as_deref(),
         associated_data: request.authenticated_encryption_additional_data.as_deref().unwrap_or_default(),
         data: data.expose(),
-    };
-    let encrypted = crypto::encrypt(key.expose(), &parameters, input, &*context.service.entropy)?;
-    Ok(EncryptResponse {
-        unique_identifier: record.unique_identifier.clone(),
+    }
+}
+
+fn answer(key: &Key, encrypted: Encrypted) -> EncryptResponse {
+    EncryptResponse {
+        unique_identifier: key.record.unique_identifier.clone(),
         data: Some(Secret::from(encrypted.data)),
         iv_counter_nonce: encrypted.initialization_vector.map(Bytes::from),
         correlation_value: None,
         authenticated_encryption_tag: encrypted.tag.map(Bytes::from),
-    })
-}
-
-/// Multi-part operations are not there yet.
-pub(super) fn refuse_parts(correlated: bool, init: Option<bool>, last: Option<bool>) -> Result<(), Fault> {
-    if correlated || init == Some(true) && last != Some(true) {
-        return Err(Fault::feature_not_supported("operations in several parts are not supported"));
-    }
-    Ok(())
-}
-
-/// The parameters of the request, or those of the key where the request has none (4.16).
-pub(super) fn parameters(record: &Record, requested: Option<&CryptographicParameters>) -> CipherParameters {
-    let stored = match record.attribute(AttributeType::CryptographicParameters) {
-        Some(Attribute::CryptographicParameters(stored)) => Some(stored),
-        _ => None,
-    };
-    let chosen = requested.or(stored).cloned().unwrap_or_default();
-    let algorithm = match record.attribute(AttributeType::CryptographicAlgorithm) {
-        Some(Attribute::CryptographicAlgorithm(algorithm)) => Some(*algorithm),
-        _ => None,
-    };
-    CipherParameters {
-        cryptographic_algorithm: chosen.cryptographic_algorithm.or(algorithm),
-        block_cipher_mode: chosen.block_cipher_mode,
-        padding_method: chosen.padding_method,
-        hashing_algorithm: chosen.hashing_algorithm,
-        digital_signature_algorithm: chosen.digital_signature_algorithm,
-        random_iv: chosen.random_iv,
-        iv_length: chosen.iv_length,
-        tag_length: chosen.tag_length,
-        counter_length: chosen.counter_length,
-        initial_counter_value: chosen.initial_counter_value,
-        salt_length: chosen.salt_length,
-        mask_generator: chosen.mask_generator,
-        mask_generator_hashing_algorithm: chosen.mask_generator_hashing_algorithm,
-        p_source: chosen.p_source,
-        trailer_field: chosen.trailer_field,
     }
 }

@@ -2,6 +2,7 @@
 
 mod activate;
 mod add_attribute;
+mod cancel;
 mod check;
 mod create;
 mod decrypt;
@@ -12,16 +13,30 @@ mod encrypt;
 mod get;
 mod get_attribute_list;
 mod get_attributes;
+mod hash;
 mod interop;
 mod locate;
 mod log;
+mod mac;
+mod mac_verify;
 mod modify_attribute;
 mod obtain_lease;
+mod parts;
 mod ping;
+mod pkcs11;
+mod poll;
+mod process;
 mod query;
+mod query_asynchronous_requests;
 mod register;
 mod revoke;
+mod rng_retrieve;
+mod rng_seed;
 mod set_attribute;
+mod set_endpoint_role;
+mod sign;
+mod signature;
+mod signature_verify;
 
 use kmip_protocol::operation::{Operation, Request, Response};
 
@@ -32,6 +47,7 @@ use crate::fault::Fault;
 pub const HANDLED: &[Operation] = &[
     Operation::Activate,
     Operation::AddAttribute,
+    Operation::Cancel,
     Operation::Check,
     Operation::Create,
     Operation::Decrypt,
@@ -42,16 +58,28 @@ pub const HANDLED: &[Operation] = &[
     Operation::Get,
     Operation::GetAttributeList,
     Operation::GetAttributes,
+    Operation::Hash,
     Operation::Interop,
     Operation::Locate,
     Operation::Log,
+    Operation::Mac,
+    Operation::MacVerify,
     Operation::ModifyAttribute,
     Operation::ObtainLease,
     Operation::Ping,
+    Operation::Pkcs11,
+    Operation::Poll,
+    Operation::Process,
     Operation::Query,
+    Operation::QueryAsynchronousRequests,
     Operation::Register,
     Operation::Revoke,
+    Operation::RngRetrieve,
+    Operation::RngSeed,
     Operation::SetAttribute,
+    Operation::SetEndpointRole,
+    Operation::Sign,
+    Operation::SignatureVerify,
 ];
 
 /// Does an operation.
@@ -62,6 +90,7 @@ pub async fn handle(context: &mut Context<'_>, request: Request) -> Result<Respo
     Ok(match request {
         Request::Activate(request) => activate::handle(context, request).await?.into(),
         Request::AddAttribute(request) => add_attribute::handle(context, request).await?.into(),
+        Request::Cancel(_) => cancel::handle()?.into(),
         Request::Check(request) => check::handle(context, request).await?.into(),
         Request::Create(request) => create::handle(context, request).await?.into(),
         Request::Decrypt(request) => decrypt::handle(context, request).await?.into(),
@@ -72,16 +101,31 @@ pub async fn handle(context: &mut Context<'_>, request: Request) -> Result<Respo
         Request::Get(request) => get::handle(context, request).await?.into(),
         Request::GetAttributeList(request) => get_attribute_list::handle(context, request).await?.into(),
         Request::GetAttributes(request) => get_attributes::handle(context, request).await?.into(),
+        Request::Hash(request) => hash::handle(context, request)?.into(),
         Request::Interop(request) => interop::handle(&request)?.into(),
         Request::Locate(request) => locate::handle(context, request).await?.into(),
         Request::Log(request) => log::handle(context, &request)?.into(),
+        Request::Mac(request) => mac::handle(context, request).await?.into(),
+        Request::MacVerify(request) => mac_verify::handle(context, request).await?.into(),
         Request::ModifyAttribute(request) => modify_attribute::handle(context, request).await?.into(),
         Request::ObtainLease(request) => obtain_lease::handle(context, request).await?.into(),
         Request::Ping(_) => ping::handle()?.into(),
+        Request::Pkcs11(request) => pkcs11::handle(context, &request)?.into(),
+        Request::Poll(_) => poll::handle()?.into(),
+        Request::Process(_) => process::handle()?.into(),
         Request::Query(request) => query::handle(context, &request)?.into(),
+        Request::QueryAsynchronousRequests(_) => query_asynchronous_requests::handle()?.into(),
         Request::Register(request) => register::handle(context, request).await?.into(),
         Request::Revoke(request) => revoke::handle(context, request).await?.into(),
+        Request::RngRetrieve(request) => rng_retrieve::handle(context, &request)?.into(),
+        Request::RngSeed(request) => rng_seed::handle(&request)?.into(),
         Request::SetAttribute(request) => set_attribute::handle(context, request).await?.into(),
+        Request::SetEndpointRole(request) => set_endpoint_role::handle(&request)?.into(),
+        Request::Sign(request) => sign::handle(context, request).await?.into(),
+        Request::SignatureVerify(request) => signature_verify::handle(context, request).await?.into(),
         _ => return Err(Fault::operation_not_supported()),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,7 @@
+//! One focused test an operation, through the bytes of a message and back.
+
+#![allow(clippy::unwrap_used)]
+
+mod cryptography;
+mod streaming;
+mod wrapping;
