@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use key_service::memory::MemoryKind;
 use key_service::service::ServiceSettings;
 use kmip_net::{ClientSettings, IdentityRule, ServerLimits, TlsSettings};
 use serde::Deserialize;
@@ -18,7 +19,9 @@ pub struct Config {
     pub https_listen: Option<SocketAddr>,
     /// Where health and metrics are served, over plain HTTP.
     pub admin_listen: SocketAddr,
-    /// Where records are kept: `memory`, or `embedded:PATH`.
+    /// The Gateway's own directory.
+    pub state_directory: PathBuf,
+    /// Where records are kept: `memory`, `embedded` (in the state directory), or `embedded:PATH`.
     pub store: String,
     /// The server's certificate, its key, and the authority of the clients.
     pub tls: TlsSettings,
@@ -30,6 +33,9 @@ pub struct Config {
     pub limits: ServerLimits,
     /// The Core.
     pub core: CoreConfig,
+    /// Opened keys.
+    #[serde(default)]
+    pub cache: CacheConfig,
     /// The rules of KMIP.
     #[serde(default)]
     pub service: ServiceSettings,
@@ -61,6 +67,50 @@ impl CoreConfig {
 
     fn default_concurrent_messages() -> usize {
         4
+    }
+}
+
+/// Where opened keys are kept, as long as the Core allows.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CacheConfig {
+    /// Opened keys at most.
+    pub maximum_keys: usize,
+    /// Locked memory for them, in MiB. The process needs a RLIMIT_MEMLOCK of that much.
+    pub memory_mebibytes: usize,
+    /// The kind of memory.
+    pub memory: MemoryChoice,
+}
+
+impl Default for CacheConfig {
+    fn default() -> Self {
+        Self { maximum_keys: 10_000, memory_mebibytes: 6, memory: MemoryChoice::Auto }
+    }
+}
+
+/// The kind of memory that holds opened keys.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MemoryChoice {
+    /// Secret pages where the kernel has them, else locked ones.
+    #[default]
+    Auto,
+    /// Pages that not even root reads from outside.
+    Secret,
+    /// Pages that are never swapped.
+    Locked,
+    /// Ordinary pages: for development.
+    InsecureUnlocked,
+}
+
+impl From<MemoryChoice> for MemoryKind {
+    fn from(choice: MemoryChoice) -> Self {
+        match choice {
+            MemoryChoice::Auto => Self::Auto,
+            MemoryChoice::Secret => Self::Secret,
+            MemoryChoice::Locked => Self::Locked,
+            MemoryChoice::InsecureUnlocked => Self::InsecureUnlocked,
+        }
     }
 }
 

@@ -6,11 +6,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use bytestring::ByteString;
 use key_service::chain::ObjectBinding;
 use key_service::creation::DEFAULT_SERVICE;
 use key_service::port::{Binding, Sealed, Sealer, SealerError};
-use kmip_net::{Client, ClientError};
+use kmip_net::{Client, ClientConnection, ClientError};
 use kmip_protocol::codec::Secret;
 use kmip_protocol::enumeration::{BatchErrorContinuationOption, ResultReason, ResultStatus};
 use kmip_protocol::identifier::UniqueIdentifier;
@@ -20,6 +21,7 @@ use kmip_protocol::version::V2_1;
 use kmip_ttlv::Limits;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
+use crate::leases::Leases;
 use crate::root_keys::RootKeys;
 
 /// Requests that wait for a messenger at most; more are refused at once.
@@ -29,21 +31,39 @@ const MAXIMUM_WAITING: usize = 4096;
 pub(crate) struct CoreLink {
     client: Client,
     limits: Limits,
+    /// Tells this life of this Gateway from others, also of the same certificate: leases are granted to it.
+    instance: ByteString,
 }
 
 impl CoreLink {
-    /// Speaks through `client`, whose messages have up to `maximum_message_bytes`.
-    pub(crate) fn new(client: Client, maximum_message_bytes: usize) -> Self {
-        let limits =
-            Limits { message_bytes: maximum_message_bytes, value_bytes: maximum_message_bytes, ..Limits::default() };
-        Self { client, limits }
+    /// Speaks through `client`, whose messages have up to `maximum_message_bytes`, as `instance`.
+    pub(crate) fn new(client: Client, maximum_message_bytes: usize, instance: ByteString) -> Self {
+        let limits = Limits {
+            message_bytes: maximum_message_bytes,
+            value_bytes: maximum_message_bytes,
+            ..Limits::default()
+        };
+        Self { client, limits, instance }
+    }
+
+    /// The header of a message: the Client Correlation Value names the instance.
+    pub(crate) fn header(&self, batch_count: usize) -> RequestHeader {
+        let mut header = RequestHeader::new(V2_1, batch_count);
+        header.client_correlation_value = Some(self.instance.clone());
+        header
+    }
+
+    /// Opens a connection of its own.
+    pub(crate) async fn open(&self) -> Result<ClientConnection, SealerError> {
+        self.client.open().await.map_err(unavailable)
     }
 
     /// Sends requests that may be sent twice as one batch; returns as many answers.
     pub(crate) async fn send(&self, requests: &[Request]) -> Result<Vec<ResponseBatchItem>, SealerError> {
-        let mut header = RequestHeader::new(V2_1, requests.len());
+        let mut header = self.header(requests.len());
         header.batch_error_continuation_option = Some(BatchErrorContinuationOption::Continue);
-        let response = self.client.exchange(RequestMessage::write(&header, requests)).await.map_err(unavailable)?;
+        let response =
+            self.client.exchange(RequestMessage::write(&header, requests)).await.map_err(unavailable)?;
         let message = ResponseMessage::read(&response, self.limits)
             .map_err(|error| SealerError::Unavailable(format!("the Core's answer is malformed: {error}")))?;
         if message.items.len() != requests.len() {
@@ -66,7 +86,9 @@ pub(crate) fn refusal(item: &ResponseBatchItem) -> SealerError {
     match item.result_reason {
         Some(ResultReason::ObjectNotFound | ResultReason::ItemNotFound) => SealerError::NoKey,
         Some(ResultReason::CryptographicFailure) => SealerError::Damaged,
-        Some(ResultReason::PermissionDenied | ResultReason::WrongKeyLifecycleState) => SealerError::Refused(message),
+        Some(ResultReason::PermissionDenied | ResultReason::WrongKeyLifecycleState) => {
+            SealerError::Refused(message)
+        }
         _ => SealerError::Unavailable(message),
     }
 }
@@ -77,21 +99,28 @@ struct Errand {
     answer: oneshot::Sender<Result<Response, SealerError>>,
 }
 
-/// The Core, as a [`Sealer`].
+/// The Core, as a [`Sealer`]. Nothing is sealed or opened without a live lease on the L3, and what was opened is remembered
+/// under it.
 pub(crate) struct CoreSealer {
     errands: mpsc::Sender<Errand>,
     root_keys: RootKeys,
+    leases: Arc<Leases>,
 }
 
 impl CoreSealer {
     /// Starts the messengers. They end when the sealer is dropped.
-    pub(crate) fn start(link: Arc<CoreLink>, maximum_batch_items: usize, concurrent_messages: usize) -> Self {
+    pub(crate) fn start(
+        link: Arc<CoreLink>,
+        leases: Arc<Leases>,
+        maximum_batch_items: usize,
+        concurrent_messages: usize,
+    ) -> Self {
         let (errands, waiting) = mpsc::channel(MAXIMUM_WAITING);
         let waiting = Arc::new(Mutex::new(waiting));
         for _ in 0..concurrent_messages.max(1) {
             tokio::spawn(run_errands(link.clone(), waiting.clone(), maximum_batch_items.max(1)));
         }
-        Self { errands, root_keys: RootKeys::new(link) }
+        Self { errands, root_keys: RootKeys::new(link), leases }
     }
 
     async fn ask(&self, request: impl Into<Request>) -> Result<Response, SealerError> {
@@ -99,7 +128,9 @@ impl CoreSealer {
         let errand = Errand { request: request.into(), answer };
         let overloaded = |_| SealerError::Unavailable("too many requests wait for the Core".to_owned());
         self.errands.try_send(errand).map_err(overloaded)?;
-        answered.await.unwrap_or_else(|_| Err(SealerError::Unavailable("the Gateway is shutting down".to_owned())))
+        answered
+            .await
+            .unwrap_or_else(|_| Err(SealerError::Unavailable("the Gateway is shutting down".to_owned())))
     }
 
     async fn seal_under(
@@ -108,6 +139,8 @@ impl CoreSealer {
         binding: &Binding,
         plaintext: Secret,
     ) -> Result<Sealed, SealerError> {
+        self.leases.ensure(key).await?;
+        let opened = plaintext.share();
         let request = EncryptRequest {
             unique_identifier: Some(UniqueIdentifier::Text(key.clone())),
             cryptographic_parameters: None,
@@ -120,8 +153,10 @@ impl CoreSealer {
         };
         match self.ask(request).await? {
             Response::Encrypt(encrypted) => {
-                let envelope = encrypted.data.ok_or_else(malformed)?.into_bytes();
-                Ok(Sealed { key: key.clone(), envelope })
+                let envelope = Bytes::copy_from_slice(encrypted.data.ok_or_else(malformed)?.expose());
+                let sealed = Sealed { key: key.clone(), envelope };
+                self.leases.cache().remember(binding, &sealed, &opened);
+                Ok(sealed)
             }
             _ => Err(malformed()),
         }
@@ -149,7 +184,11 @@ impl Sealer for CoreSealer {
             // The key was rotated or revoked since we last asked: ask again, once.
             Err(SealerError::Refused(_) | SealerError::NoKey) => {
                 self.root_keys.forget(&binding.tenant, &binding.service);
-                let key = self.root_keys.find(&binding.tenant, &binding.service).await?.ok_or(SealerError::NoKey)?;
+                let key = self
+                    .root_keys
+                    .find(&binding.tenant, &binding.service)
+                    .await?
+                    .ok_or(SealerError::NoKey)?;
                 self.seal_under(&key, binding, plaintext).await
             }
             outcome => outcome,
@@ -157,6 +196,10 @@ impl Sealer for CoreSealer {
     }
 
     async fn unseal(&self, binding: &Binding, sealed: &Sealed) -> Result<Secret, SealerError> {
+        self.leases.ensure(&sealed.key).await?;
+        if let Some(opened) = self.leases.cache().find(binding, sealed) {
+            return Ok(opened);
+        }
         let request = DecryptRequest {
             unique_identifier: Some(UniqueIdentifier::Text(sealed.key.clone())),
             cryptographic_parameters: None,
@@ -169,7 +212,11 @@ impl Sealer for CoreSealer {
             authenticated_encryption_tag: None,
         };
         match self.ask(request).await? {
-            Response::Decrypt(decrypted) => decrypted.data.ok_or_else(malformed),
+            Response::Decrypt(decrypted) => {
+                let opened = decrypted.data.ok_or_else(malformed)?;
+                self.leases.cache().remember(binding, sealed, &opened);
+                Ok(opened)
+            }
             _ => Err(malformed()),
         }
     }

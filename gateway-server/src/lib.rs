@@ -4,21 +4,28 @@
 //! * [`config`]: what an operator may choose.
 //! * `handler`: from frames to the rules of KMIP (crate `key-service`).
 //! * `core_client`, `root_keys`: the Core as the port that seals.
+//! * `leases`, `recall`, `key_cache`: opened keys, for as long as the Core allows.
 
 #![forbid(unsafe_code)]
 
 pub mod config;
 mod core_client;
 mod handler;
+mod key_cache;
+mod leases;
+mod recall;
 mod root_keys;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use key_service::crypto::SystemEntropy;
+use bytestring::ByteString;
+use key_service::crypto::{CryptoError, Entropy, SystemEntropy};
+use key_service::memory::{LockedMemory, MemoryError};
 use key_service::operations::HANDLED;
-use key_service::port::{NoAudit, Store, SystemClock};
+use key_service::port::{Clock, NoAudit, Store, SystemClock};
 use key_service::service::Service;
+use key_service::store::{self, EmbeddedLimits, MemoryLimits, OpenError, StoreSettings};
 use kmip_net::{
     AdminServer, CancellationToken, Client, ClientError, ReloadableTls, Server, ServerError, ServerSettings,
     TlsError, TransportMetrics,
@@ -26,9 +33,11 @@ use kmip_net::{
 use kmip_ttlv::Limits;
 use prometheus_client::registry::Registry;
 
-use crate::config::{Config, CoreConfig};
+use crate::config::{CacheConfig, Config, CoreConfig};
 use crate::core_client::{CoreLink, CoreSealer};
 use crate::handler::Handler;
+use crate::key_cache::KeyCache;
+use crate::leases::Leases;
 
 /// Why a Gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -42,9 +51,15 @@ pub enum StartError {
     /// The Core's address cannot be used.
     #[error("core.client: {0}")]
     Core(#[from] ClientError),
+    /// There is no locked memory for opened keys.
+    #[error("locked memory: {0}")]
+    Memory(#[from] MemoryError),
+    /// There is no randomness.
+    #[error("randomness: {0}")]
+    Entropy(#[from] CryptoError),
     /// The store cannot be opened.
     #[error("store: {0}")]
-    Store(String),
+    Store(#[from] OpenError),
 }
 
 /// A Gateway that listens but does not serve yet.
@@ -61,17 +76,18 @@ impl Gateway {
     /// Whatever stands against serving.
     pub fn start(config: Config) -> Result<Self, StartError> {
         let store = open_store(&config)?;
-        let sealer = seal_with_core(&config.core)?;
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let sealer = seal_with_core(&config.core, &config.cache, clock.clone())?;
         let message_bytes = config.limits.max_message_bytes;
-        let service = Service {
+        let service = Service::new(
             store,
-            sealer: Arc::new(sealer),
-            clock: Arc::new(SystemClock::default()),
-            entropy: Arc::new(SystemEntropy::new()),
-            audit: Arc::new(NoAudit),
-            settings: config.service,
-            offered: HANDLED,
-        };
+            Arc::new(sealer),
+            clock,
+            Arc::new(SystemEntropy::new()),
+            Arc::new(NoAudit),
+            config.service,
+            HANDLED,
+        );
         let limits = Limits { message_bytes, value_bytes: message_bytes, ..Limits::default() };
         let handler = Arc::new(Handler::new(service, limits));
         let mut registry = Registry::with_prefix("krypton_gateway");
@@ -114,14 +130,38 @@ impl Gateway {
     }
 }
 
-fn open_store(config: &Config) -> Result<Arc<dyn Store>, StartError> {
-    key_service::store::open(&config.store).map_err(|error| StartError::Store(error.to_string()))
+fn open_store(config: &Config) -> Result<Arc<dyn Store>, OpenError> {
+    let settings = StoreSettings {
+        state_directory: config.state_directory.clone(),
+        memory: MemoryLimits::default(),
+        embedded: EmbeddedLimits::default(),
+    };
+    store::open(&config.store.parse()?, &settings)
 }
 
-fn seal_with_core(config: &CoreConfig) -> Result<CoreSealer, StartError> {
+fn seal_with_core(
+    config: &CoreConfig,
+    cache: &CacheConfig,
+    clock: Arc<dyn Clock>,
+) -> Result<CoreSealer, StartError> {
     let tls = ReloadableTls::client(config.tls.clone())?;
     let maximum_message_bytes = config.client.max_message_bytes;
     let client = Client::new(config.client.clone(), tls)?;
-    let link = Arc::new(CoreLink::new(client, maximum_message_bytes));
-    Ok(CoreSealer::start(link, config.maximum_batch_items, config.concurrent_messages))
+    let link = Arc::new(CoreLink::new(client, maximum_message_bytes, new_instance()?));
+    let memory = LockedMemory::new(cache.memory.into(), cache.memory_mebibytes << 20)?;
+    let cache = KeyCache::new(memory, cache.maximum_keys);
+    let leases = Arc::new(Leases::new(link.clone(), clock.clone(), cache));
+    tokio::spawn({
+        let leases = leases.clone();
+        async move { leases.look_after().await }
+    });
+    tokio::spawn(recall::listen(link.clone(), leases.clone(), clock));
+    Ok(CoreSealer::start(link, leases, config.maximum_batch_items, config.concurrent_messages))
+}
+
+/// A name for this life of this Gateway.
+fn new_instance() -> Result<ByteString, CryptoError> {
+    let mut random = [0; 16];
+    SystemEntropy::new().fill(&mut random)?;
+    Ok(ByteString::from(format!("{:032x}", u128::from_be_bytes(random))))
 }

@@ -80,7 +80,9 @@ impl RootKeys {
         match items.into_iter().next() {
             Some(item) if item.result_status != ResultStatus::Success => Err(refusal(&item)),
             Some(item) => match item.payload {
-                Some(Response::Locate(located)) => Ok(located.unique_identifiers.first().map(|key| ByteString::from(&**key))),
+                Some(Response::Locate(located)) => {
+                    Ok(located.unique_identifiers.first().map(|key| ByteString::from(&**key)))
+                }
                 _ => Ok(None),
             },
             None => Ok(None),

@@ -1,0 +1,141 @@
+//! The Gateway's leases on L3s: asked for when a key is first used, renewed while it is, given up at once when the Core asks
+//! for them back, and with each its opened objects.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytestring::ByteString;
+use key_service::lease::Holder;
+use key_service::port::{Clock, SealerError};
+use kmip_protocol::enumeration::ResultStatus;
+use kmip_protocol::identifier::UniqueIdentifier;
+use kmip_protocol::operation::{ObtainLeaseRequest, Request, Response};
+
+use crate::core_client::{CoreLink, refusal};
+use crate::key_cache::KeyCache;
+
+/// How often leases are looked after. What ends in between is noticed at its next use all the same.
+const TICK: Duration = Duration::from_millis(200);
+
+/// A lease that is in use is renewed when less than this is left of it.
+const RENEW_BEFORE_END: Duration = Duration::from_millis(2_500);
+
+/// The leases that this Gateway holds.
+pub(crate) struct Leases {
+    link: Arc<CoreLink>,
+    clock: Arc<dyn Clock>,
+    book: Mutex<Book>,
+    asking: Mutex<HashMap<ByteString, Arc<tokio::sync::Mutex<()>>>>,
+    cache: KeyCache,
+}
+
+#[derive(Default)]
+struct Book {
+    holder: Holder<ByteString>,
+    used: HashSet<ByteString>,
+}
+
+impl Leases {
+    pub(crate) fn new(link: Arc<CoreLink>, clock: Arc<dyn Clock>, cache: KeyCache) -> Self {
+        Self { link, clock, book: Mutex::default(), asking: Mutex::default(), cache }
+    }
+
+    /// What was opened under these leases.
+    pub(crate) fn cache(&self) -> &KeyCache {
+        &self.cache
+    }
+
+    /// Whether the L3 may be used right now.
+    pub(crate) fn is_live(&self, key: &ByteString) -> bool {
+        self.book().holder.is_live(key, self.clock.monotonic())
+    }
+
+    /// Makes sure of a live lease, asking for one where there is none.
+    pub(crate) async fn ensure(&self, key: &ByteString) -> Result<(), SealerError> {
+        if self.use_live(key) {
+            return Ok(());
+        }
+        // Those who come while somebody asks wait for the answer instead of asking too.
+        let turn = self.asking().entry(key.clone()).or_default().clone();
+        let _turn = turn.lock().await;
+        if self.use_live(key) {
+            return Ok(());
+        }
+        let asked = self.ask(std::slice::from_ref(key)).await;
+        self.asking().remove(key);
+        asked?;
+        if self.use_live(key) {
+            Ok(())
+        } else {
+            Err(SealerError::Refused("the lease was recalled".to_owned()))
+        }
+    }
+
+    fn use_live(&self, key: &ByteString) -> bool {
+        let now = self.clock.monotonic();
+        let mut book = self.book();
+        let live = book.holder.is_live(key, now);
+        if live && !book.used.contains(key) {
+            book.used.insert(key.clone());
+        }
+        live
+    }
+
+    /// Asks for leases; fails with the first one that is refused.
+    async fn ask(&self, keys: &[ByteString]) -> Result<(), SealerError> {
+        let asked = self.book().holder.ask(self.clock.monotonic());
+        let request = |key: &ByteString| {
+            Request::from(ObtainLeaseRequest { unique_identifier: Some(UniqueIdentifier::Text(key.clone())) })
+        };
+        let requests: Vec<Request> = keys.iter().map(request).collect();
+        let mut outcome = Ok(());
+        for (key, item) in keys.iter().zip(self.link.send(&requests).await?) {
+            match (&item.payload, item.result_status) {
+                (Some(Response::ObtainLease(lease)), ResultStatus::Success) => {
+                    let lease_time = Duration::from_secs(u64::from(lease.lease_time.0));
+                    self.book().holder.granted(asked, ByteString::from(&**key), lease_time);
+                }
+                _ => outcome = outcome.and(Err(refusal(&item))),
+            }
+        }
+        outcome
+    }
+
+    /// The Core asks for a lease back: nothing is used under it from now on, and what was opened is wiped.
+    pub(crate) fn give_up(&self, key: &ByteString) {
+        self.book().holder.give_up(key);
+        self.cache.wipe(key);
+    }
+
+    /// Renews what is used and wipes what has ended, for ever.
+    pub(crate) async fn look_after(&self) {
+        let mut ticks = tokio::time::interval(TICK);
+        loop {
+            ticks.tick().await;
+            let now = self.clock.monotonic();
+            let (ended, ending) = {
+                let mut book = self.book();
+                let ended = book.holder.expire(now);
+                let ending: Vec<ByteString> = book.holder.ending(now + RENEW_BEFORE_END).cloned().collect();
+                let used = ending.into_iter().filter(|key| book.used.contains(key)).collect::<Vec<_>>();
+                book.used.retain(|key| !used.contains(key));
+                (ended, used)
+            };
+            ended.iter().for_each(|key| self.cache.wipe(key));
+            if !ending.is_empty()
+                && let Err(error) = self.ask(&ending).await
+            {
+                tracing::debug!(%error, "leases were not renewed");
+            }
+        }
+    }
+
+    fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asking(&self) -> MutexGuard<'_, HashMap<ByteString, Arc<tokio::sync::Mutex<()>>>> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

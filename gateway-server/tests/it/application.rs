@@ -1,0 +1,128 @@
+//! An application: a KMIP client with typed messages.
+
+use std::net::SocketAddr;
+use std::path::Path;
+
+use bytestring::ByteString;
+use kmip_net::{Client, ClientError, ClientSettings, ReloadableTls, TlsSettings};
+use kmip_protocol::attribute::{Attribute, Attributes, Name, RevocationReason};
+use kmip_protocol::codec::Secret;
+use kmip_protocol::enumeration::{
+    CryptographicAlgorithm, NameType, ObjectType, ResultReason, ResultStatus, RevocationReasonCode,
+};
+use kmip_protocol::identifier::UniqueIdentifier;
+use kmip_protocol::key_block::{KeyMaterial, KeyValue};
+use kmip_protocol::mask::CryptographicUsageMask;
+use kmip_protocol::message::{RequestHeader, RequestMessage, ResponseBatchItem, ResponseMessage};
+use kmip_protocol::operation::{
+    ActivateRequest, CreateRequest, DestroyRequest, GetAttributesRequest, GetRequest, Request, Response, RevokeRequest,
+};
+use kmip_protocol::version::V2_1;
+use kmip_ttlv::Limits;
+
+pub struct Application {
+    client: Client,
+}
+
+/// Why an operation did not succeed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Failure {
+    /// The server said so.
+    Refused(ResultReason, String),
+    /// There was no answer.
+    NoAnswer(String),
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::NoAnswer(error.to_string())
+    }
+}
+
+impl Application {
+    pub fn new(address: SocketAddr, pki: &Path, client: &str) -> Self {
+        let tls = TlsSettings {
+            certificate: pki.join(format!("clients/{client}.pem")),
+            key: pki.join(format!("clients/{client}.key")),
+            authority: pki.join("ca.pem"),
+            revocation_lists: Vec::new(),
+        };
+        let settings = ClientSettings::new(address.to_string());
+        Self { client: Client::new(settings, ReloadableTls::client(tls).unwrap()).unwrap() }
+    }
+
+    pub async fn ask(&self, request: impl Into<Request>) -> Result<Response, Failure> {
+        let item = self.send(request).await?;
+        match (item.result_status, item.payload) {
+            (ResultStatus::Success, Some(payload)) => Ok(payload),
+            _ => Err(Failure::Refused(
+                item.result_reason.unwrap_or(ResultReason::GeneralFailure),
+                item.result_message.unwrap_or_default().to_string(),
+            )),
+        }
+    }
+
+    /// The one item of the answer, as it came.
+    pub async fn send(&self, request: impl Into<Request>) -> Result<ResponseBatchItem, Failure> {
+        let message = RequestMessage::write(&RequestHeader::new(V2_1, 1), &[request.into()]);
+        let response = self.client.exchange_once(message).await?;
+        let response = ResponseMessage::read(&response, Limits::default()).unwrap();
+        Ok(response.items.into_iter().next().unwrap())
+    }
+
+    /// Makes an AES-256 key of this name.
+    pub async fn create(&self, name: &str) -> Result<ByteString, Failure> {
+        let attributes = Attributes::new([
+            Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Aes),
+            Attribute::CryptographicLength(256),
+            Attribute::CryptographicUsageMask(CryptographicUsageMask::ENCRYPT | CryptographicUsageMask::DECRYPT),
+            Attribute::Name(Name { value: ByteString::from(name), name_type: NameType::UninterpretedTextString }),
+        ]);
+        let object_type = ObjectType::SymmetricKey;
+        match self.ask(CreateRequest { object_type, attributes, protection_storage_masks: None }).await? {
+            Response::Create(created) => Ok(created.unique_identifier),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The bytes of a key.
+    pub async fn get(&self, key: &str) -> Result<Secret, Failure> {
+        let Response::Get(got) = self.ask(get_request(key)).await? else { panic!("another operation") };
+        match &got.object.key_block().unwrap().key_value {
+            Some(KeyValue::Plain { material: KeyMaterial::Bytes(bytes), .. }) => Ok(bytes.share()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn state(&self, key: &str) -> Result<Response, Failure> {
+        self.ask(GetAttributesRequest { unique_identifier: identifier(key), attribute_references: Vec::new() }).await
+    }
+
+    pub async fn activate(&self, key: &str) -> Result<Response, Failure> {
+        self.ask(ActivateRequest { unique_identifier: identifier(key) }).await
+    }
+
+    pub async fn revoke(&self, key: &str) -> Result<Response, Failure> {
+        let revocation_reason = RevocationReason { code: RevocationReasonCode::KeyCompromise, message: None };
+        let unique_identifier = identifier(key);
+        self.ask(RevokeRequest { unique_identifier, revocation_reason, compromise_occurrence_date: None }).await
+    }
+
+    pub async fn destroy(&self, key: &str) -> Result<Response, Failure> {
+        self.ask(DestroyRequest { unique_identifier: identifier(key) }).await
+    }
+}
+
+pub fn identifier(key: &str) -> Option<UniqueIdentifier> {
+    Some(UniqueIdentifier::Text(ByteString::from(key)))
+}
+
+pub fn get_request(key: &str) -> GetRequest {
+    GetRequest {
+        unique_identifier: identifier(key),
+        key_format_type: None,
+        key_wrap_type: None,
+        key_compression_type: None,
+        key_wrapping_specification: None,
+    }
+}

@@ -1,0 +1,12 @@
+//! The Gateway with a real Core beside it: outages, kills, searches for secrets, hostile peers. Every test has servers of its own,
+//! on free ports and in a folder of its own.
+
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod application;
+mod crash;
+mod hostile;
+mod isolation;
+mod outage;
+mod secrets;
+mod system;

@@ -1,0 +1,152 @@
+//! A Core and a Gateway as processes, provisioned once by `krypton dev` and started one by one after that.
+
+use std::io::{BufRead, BufReader};
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::application::Application;
+
+/// Both servers, and the folder that they live in.
+pub struct System {
+    folder: TempDir,
+    pub core: Option<Server>,
+    pub gateway: Option<Server>,
+}
+
+/// One server process; killed when dropped.
+pub struct Server {
+    child: Child,
+    pub address: SocketAddr,
+}
+
+impl System {
+    /// Provisions the tenants `acme` and `globex` on the embedded store and starts both servers.
+    pub fn start() -> Self {
+        let mut system = Self::provision();
+        system.core = Some(system.start_server("core"));
+        system.gateway = Some(system.start_server("gateway"));
+        system
+    }
+
+    /// As [`start`](Self::start), but starts nothing yet.
+    pub fn provision() -> Self {
+        let folder = TempDir::with_prefix("krypton-system-").unwrap();
+        let system = Self { folder, core: None, gateway: None };
+        let ports = free_ports(5);
+        let names = ["--gateway-port", "--core-port", "--https-port", "--gateway-admin-port", "--core-admin-port"];
+        let mut command = Command::new(program("krypton"));
+        command.args(["dev", "--store", "embedded", "--dir"]).arg(system.run());
+        for (name, port) in names.iter().zip(ports) {
+            command.args([(*name).to_owned(), port.to_string()]);
+        }
+        let mut dev = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut lines = BufReader::new(dev.stdout.take().unwrap()).lines();
+        let ready = lines.any(|line| line.unwrap().starts_with("ready"));
+        assert!(ready, "krypton dev does not become ready");
+        end(&mut dev, Signal::TERM);
+        system
+    }
+
+    /// The folder of `krypton dev`.
+    pub fn run(&self) -> PathBuf {
+        self.folder.path().join("run")
+    }
+
+    /// Starts the Core or the Gateway and waits until it serves.
+    pub fn start_server(&self, name: &str) -> Server {
+        self.start_with(name, &self.run().join(format!("{name}.toml")))
+    }
+
+    /// Starts a server with a configuration of its own.
+    pub fn start_with(&self, name: &str, configuration: &Path) -> Server {
+        let log = self.folder.path().join(format!("{name}.log"));
+        let mut child = Command::new(program(&format!("krypton-{name}")))
+            .arg("--config")
+            .arg(configuration)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(std::fs::File::options().create(true).append(true).open(&log).unwrap())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let ready = lines.find_map(|line| line.unwrap().strip_prefix("ready listen=").map(str::to_owned));
+        let Some(ready) = ready else {
+            end(&mut child, Signal::KILL);
+            panic!("{name} does not start: {}", std::fs::read_to_string(log).unwrap());
+        };
+        let address = ready.split(' ').next().unwrap().parse().unwrap();
+        Server { child, address }
+    }
+
+    /// An application that talks to the Gateway.
+    pub fn application(&self, client: &str) -> Application {
+        let address = self.gateway.as_ref().expect("the Gateway runs").address;
+        Application::new(address, &self.run().join("pki"), client)
+    }
+}
+
+impl Server {
+    pub fn process(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends the server as an operator would.
+    pub fn stop(mut self) {
+        end(&mut self.child, Signal::TERM);
+    }
+
+    /// Ends the server as a power cut would.
+    pub fn kill(mut self) {
+        end(&mut self.child, Signal::KILL);
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        end(&mut self.child, Signal::KILL);
+    }
+}
+
+fn end(child: &mut Child, signal: Signal) {
+    if let Ok(None) = child.try_wait() {
+        let _ = kill_process(Pid::from_child(child), signal);
+    }
+    let _ = child.wait();
+}
+
+/// A program of the workspace: Cargo builds them all beside the tests.
+fn program(name: &str) -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let profile = test.ancestors().nth(2).unwrap();
+    let program = profile.join(name);
+    assert!(program.is_file(), "{} is not there: build the workspace first (make test does)", program.display());
+    program
+}
+
+fn free_ports(count: usize) -> Vec<u16> {
+    let listeners: Vec<_> = (0..count).map(|_| TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
+}
+
+/// How often a test that repeats something does so: `KRYPTON_ROUNDS` for the long form, else `short`.
+pub fn rounds(short: usize) -> usize {
+    std::env::var("KRYPTON_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(short)
+}
+
+/// Tries until it works, for a while.
+pub async fn eventually<T, E: std::fmt::Debug>(mut attempt: impl AsyncFnMut() -> Result<T, E>) -> T {
+    let mut failure = None;
+    for _ in 0..200 {
+        match attempt().await {
+            Ok(value) => return value,
+            Err(error) => failure = Some(error),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("never worked: {failure:?}");
+}
