@@ -7,10 +7,10 @@
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use kmip_ttlv::{Error, ErrorKind, Reader, Tag, Writer};
+use kmip_ttlv::{Error, ErrorKind, Header, ItemType, Limits, Reader, Tag, Writer};
 
-use crate::tag;
-use crate::version::Version;
+use crate::version::{Since, V2_0, Version};
+use crate::{enumeration, mask, tag};
 
 /// A value that is one item on the wire.
 pub trait Item: Sized {
@@ -189,9 +189,9 @@ macro_rules! mask_item {
                 &self,
                 writer: &mut kmip_ttlv::Writer,
                 tag: kmip_ttlv::Tag,
-                _version: $crate::version::Version,
+                version: $crate::version::Version,
             ) {
-                writer.integer(tag, self.0);
+                writer.integer(tag, self.for_version(version).0);
             }
         }
     };
@@ -204,6 +204,7 @@ pub(crate) use mask_item;
 /// | --- | --- | --- |
 /// | `required` | `Type` | exactly one item |
 /// | `optional` | `Option<Type>` | none or one |
+/// | `essential` | `Option<Type>` | none or one; the structure is unknown to a version that does not know the value |
 /// | `repeated` | `Vec<Type>` | any number |
 /// | `choice` | `Type: Choice` | exactly one item, under a tag that the value determines |
 /// | `choices` | `Vec<Type: Choice>` | any number of such |
@@ -262,6 +263,7 @@ macro_rules! structure {
 
     (@type required $type:ty) => { $type };
     (@type optional $type:ty) => { Option<$type> };
+    (@type essential $type:ty) => { Option<$type> };
     (@type repeated $type:ty) => { Vec<$type> };
     (@type choice $type:ty) => { $type };
     (@type choices $type:ty) => { Vec<$type> };
@@ -269,6 +271,7 @@ macro_rules! structure {
 
     (@start required $type:ty) => { None::<$type> };
     (@start optional $type:ty) => { None::<$type> };
+    (@start essential $type:ty) => { None::<$type> };
     (@start repeated $type:ty) => { Vec::<$type>::new() };
     (@start choice $type:ty) => { None::<$type> };
     (@start choices $type:ty) => { Vec::<$type>::new() };
@@ -283,6 +286,7 @@ macro_rules! structure {
         }
     };
     (@read optional $($rest:tt)*) => { $crate::codec::structure!(@read required $($rest)*) };
+    (@read essential $($rest:tt)*) => { $crate::codec::structure!(@read required $($rest)*) };
     (@read repeated $field:ident $type:ty, $reader:ident, $version:ident, $next:ident, $tag:ident) => {
         if $next == $crate::tag::$tag {
             $field.push(<$type as $crate::codec::Item>::read($reader, $next, $version)?);
@@ -331,6 +335,7 @@ macro_rules! structure {
             $crate::codec::Item::write(value, $writer, $crate::tag::$tag, $version);
         }
     };
+    (@write essential $($rest:tt)*) => { $crate::codec::structure!(@write optional $($rest)*) };
     (@write repeated $($rest:tt)*) => { $crate::codec::structure!(@write optional $($rest)*) };
     (@write choice $value:expr, $writer:ident, $version:ident) => {
         $crate::codec::Choice::write(&$value, $writer, $version)
@@ -345,6 +350,9 @@ macro_rules! structure {
     };
 
     (@known required $value:expr, $version:ident) => { $crate::codec::Item::is_known(&$value, $version) };
+    (@known essential $value:expr, $version:ident) => {
+        $value.iter().all(|value| $crate::codec::Item::is_known(value, $version))
+    };
     (@known choice $value:expr, $version:ident) => { $crate::codec::Choice::is_known(&$value, $version) };
     (@known $kind:ident $value:expr, $version:ident) => { true };
 }
@@ -366,6 +374,46 @@ pub(crate) fn once<'a, T>(
 /// The error for a required field that did not come.
 pub(crate) fn missing(reader: &Reader<'_>, expected: Tag) -> Error {
     reader.error(ErrorKind::MissingItem { expected })
+}
+
+/// The versions that know the type Date-Time Extended.
+pub(crate) const DATE_TIME_EXTENDED: Since = Since::new(&[V2_0]);
+
+/// Whether a peer of `version` knows items that are kept encoded: their tags, types, enumeration values and bits.
+pub(crate) fn encoded_is_known(items: &Bytes, version: Version) -> bool {
+    let limits = Limits {
+        message_bytes: items.len(),
+        value_bytes: items.len(),
+        items: items.len(),
+        ..Limits::default()
+    };
+    Reader::new(items, limits).and_then(|mut reader| judge_encoded(&mut reader, version)).is_ok()
+}
+
+fn judge_encoded(reader: &mut Reader<'_>, version: Version) -> Result<(), Error> {
+    while let Some(Header { tag, item_type, .. }) = reader.peek()? {
+        let unknown = reader.error(ErrorKind::InvalidValue);
+        let is_extension = tag::is_extension(tag);
+        let is_known = match item_type {
+            ItemType::Structure => {
+                reader.structure(tag, |inside| judge_encoded(inside, version)).map(|()| true)?
+            }
+            ItemType::Enumeration => {
+                let value = reader.enumeration(tag)?;
+                is_extension || enumeration::table(tag).is_some_and(|table| table.knows(value, version))
+            }
+            ItemType::Integer => {
+                let bits = reader.integer(tag)?;
+                mask::table(tag).is_none_or(|table| table.knows(bits, version))
+            }
+            ItemType::DateTimeExtended => reader.skip().map(|()| DATE_TIME_EXTENDED.knows(version))?,
+            _ => reader.skip().map(|()| true)?,
+        };
+        if !is_known || !is_extension && !tag::row(tag).is_some_and(|row| row.since.knows(version)) {
+            return Err(unknown);
+        }
+    }
+    Ok(())
 }
 
 /// Passes over an extension; anything else is an item that does not belong here.

@@ -3,10 +3,15 @@
 //! Every enumeration keeps the extension range `0x8XXXXXXX` in its variant `Extension`; any other value that no row
 //! names is refused when read.
 
+use std::ops::RangeInclusive;
+
 use kmip_ttlv::Tag;
 
 use crate::tag;
-use crate::version::{Since, V1_0, V1_1, V1_2, V1_3, V1_4, V2_0, V2_1};
+use crate::version::{Since, V1_0, V1_1, V1_2, V1_3, V1_4, V2_0, V2_1, Version};
+
+/// The values that KMIP leaves to extensions.
+pub const EXTENSIONS: RangeInclusive<u32> = 0x8000_0000..=0x8fff_ffff;
 
 /// One value of an enumeration.
 #[derive(Debug, Clone, Copy)]
@@ -34,6 +39,14 @@ impl EnumerationTable {
         self.rows.iter().find(|row| row.names.contains(&name)).map(|row| row.value)
     }
 
+    /// Whether `version` knows `value`. Extensions are known to all.
+    pub fn knows(&self, value: u32, version: Version) -> bool {
+        match self.row(value) {
+            Some(row) => row.since.knows(version),
+            None => EXTENSIONS.contains(&value),
+        }
+    }
+
     /// The row of `value`.
     pub fn row(&self, value: u32) -> Option<&'static EnumerationRow> {
         self.rows.iter().find(|row| row.value == value)
@@ -44,7 +57,10 @@ impl EnumerationTable {
 pub fn table(tag: Tag) -> Option<&'static EnumerationTable> {
     let tag = match tag {
         tag::MASK_GENERATOR_HASHING_ALGORITHM => tag::HASHING_ALGORITHM,
-        tag::PRIVATE_KEY_UNIQUE_IDENTIFIER | tag::PUBLIC_KEY_UNIQUE_IDENTIFIER => tag::UNIQUE_IDENTIFIER,
+        tag::PRIVATE_KEY_UNIQUE_IDENTIFIER
+        | tag::PUBLIC_KEY_UNIQUE_IDENTIFIER
+        | tag::CERTIFICATE_REQUEST_UNIQUE_IDENTIFIER
+        | tag::LINKED_OBJECT_IDENTIFIER => tag::UNIQUE_IDENTIFIER,
         other => other,
     };
     TABLES.iter().find(|table| table.tag == tag)

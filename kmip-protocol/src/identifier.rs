@@ -55,4 +55,8 @@ impl Item for UniqueIdentifier {
             Self::BatchItem(index) => writer.integer(tag, *index),
         }
     }
+
+    fn is_known(&self, version: Version) -> bool {
+        matches!(self, Self::Text(_)) || version.tags_attributes()
+    }
 }

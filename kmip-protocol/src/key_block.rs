@@ -4,7 +4,7 @@ use bytes::Bytes;
 use kmip_ttlv::{Error, ErrorKind, ItemType, Limits, Reader, Tag, Writer};
 
 use crate::attribute::{AttributeReference, Attributes, CryptographicParameters, Spelling};
-use crate::codec::{BigInteger, Item, Secret, structure};
+use crate::codec::{BigInteger, Item, Secret, encoded_is_known, structure};
 use crate::enumeration::{
     CryptographicAlgorithm, EncodingOption, KeyCompressionType, KeyFormatType, RecommendedCurve,
     WrappingMethod,
@@ -21,13 +21,13 @@ structure! {
         /// The compression of an elliptic curve point.
         optional key_compression_type: KeyCompressionType = KEY_COMPRESSION_TYPE;
         /// The key; absent where the server does not hold it.
-        optional key_value: KeyValue = KEY_VALUE;
+        essential key_value: KeyValue = KEY_VALUE;
         /// The algorithm of the key.
         optional cryptographic_algorithm: CryptographicAlgorithm = CRYPTOGRAPHIC_ALGORITHM;
         /// Bits of the key.
         optional cryptographic_length: i32 = CRYPTOGRAPHIC_LENGTH;
         /// How the key is wrapped; absent if it is not.
-        optional key_wrapping_data: KeyWrappingData = KEY_WRAPPING_DATA;
+        essential key_wrapping_data: KeyWrappingData = KEY_WRAPPING_DATA;
     }
 
     /// How a key is wrapped (3.3).
@@ -255,6 +255,13 @@ impl Item for KeyMaterial {
             Self::Transparent(items) => writer.structure(tag, |writer| writer.raw(items.expose())),
         }
     }
+
+    fn is_known(&self, version: Version) -> bool {
+        match self {
+            Self::Bytes(_) => true,
+            Self::Transparent(items) => encoded_is_known(&items.share().into_bytes(), version),
+        }
+    }
 }
 
 impl Item for KeyValue {
@@ -288,6 +295,13 @@ impl Item for KeyValue {
                 material.write(writer, tag::KEY_MATERIAL, version);
                 attributes.write(writer, &Spelling::OPTIONAL_BARE, version);
             }),
+        }
+    }
+
+    fn is_known(&self, version: Version) -> bool {
+        match self {
+            Self::Wrapped(_) => true,
+            Self::Plain { material, .. } => material.is_known(version),
         }
     }
 }

@@ -1,9 +1,13 @@
 //! The bit masks of KMIP (2.1 sections 11.15, 11.41, 11.52): Integers on the wire, names in XML and JSON.
+//!
+//! Bits that a version does not know are left out when a mask is written for it. A mask permits: a client that is told
+//! fewer permissions than there are, all of which it could name, is told nothing false. To leave out the whole mask
+//! would say that nothing is permitted; to refuse the answer, that the object cannot be used at all.
 
 use kmip_ttlv::Tag;
 
 use crate::tag;
-use crate::version::{Since, V1_0, V1_4, V2_0};
+use crate::version::{Since, V1_0, V1_4, V2_0, Version};
 
 /// One bit of a mask.
 #[derive(Debug, Clone, Copy)]
@@ -23,6 +27,13 @@ pub struct MaskTable {
     pub tag: Tag,
     /// Its bits.
     pub rows: &'static [MaskRow],
+}
+
+impl MaskTable {
+    /// Whether `version` knows all of `bits`. Bits that no version has a name for are extensions: known to all.
+    pub fn knows(&self, bits: i32, version: Version) -> bool {
+        self.rows.iter().all(|row| row.bit & bits == 0 || row.since.knows(version))
+    }
 }
 
 /// The mask that stands under `tag`.
@@ -54,6 +65,13 @@ macro_rules! masks {
                 /// Whether all bits of `other` are set.
                 pub const fn contains(self, other: Self) -> bool {
                     self.0 & other.0 == other.0
+                }
+
+                /// The bits that can be told to a peer of `version`: those that it knows, and extensions, which no
+                /// version has a name for.
+                pub fn for_version(self, version: Version) -> Self {
+                    let unknown = Self::TABLE.rows.iter().filter(|row| !row.since.knows(version));
+                    Self(unknown.fold(self.0, |bits, row| bits & !row.bit))
                 }
 
                 /// Whether any bit of `other` is set.

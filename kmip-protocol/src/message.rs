@@ -65,33 +65,33 @@ structure! {
         /// Password.
         optional password: SecretText = PASSWORD;
         /// Serial number of a device.
-        optional device_serial_number: ByteString = DEVICE_SERIAL_NUMBER;
+        optional device_serial_number: ByteString = DEVICE_SERIAL_NUMBER [V1_1];
         /// Identifier of a device.
-        optional device_identifier: ByteString = DEVICE_IDENTIFIER;
+        optional device_identifier: ByteString = DEVICE_IDENTIFIER [V1_1];
         /// Identifier of a network.
-        optional network_identifier: ByteString = NETWORK_IDENTIFIER;
+        optional network_identifier: ByteString = NETWORK_IDENTIFIER [V1_1];
         /// Identifier of a machine.
-        optional machine_identifier: ByteString = MACHINE_IDENTIFIER;
+        optional machine_identifier: ByteString = MACHINE_IDENTIFIER [V1_1];
         /// Identifier of a medium.
-        optional media_identifier: ByteString = MEDIA_IDENTIFIER;
+        optional media_identifier: ByteString = MEDIA_IDENTIFIER [V1_1];
         /// Nonce of an attestation.
-        optional nonce: Nonce = NONCE;
+        optional nonce: Nonce = NONCE [V1_2];
         /// Kind of an attestation.
-        optional attestation_type: AttestationType = ATTESTATION_TYPE;
+        optional attestation_type: AttestationType = ATTESTATION_TYPE [V1_2];
         /// An attestation.
-        optional attestation_measurement: Bytes = ATTESTATION_MEASUREMENT;
+        optional attestation_measurement: Bytes = ATTESTATION_MEASUREMENT [V1_2];
         /// An attestation by a third party.
-        optional attestation_assertion: Bytes = ATTESTATION_ASSERTION;
+        optional attestation_assertion: Bytes = ATTESTATION_ASSERTION [V1_2];
         /// A password for one use.
-        optional one_time_password: SecretText = ONE_TIME_PASSWORD;
+        optional one_time_password: SecretText = ONE_TIME_PASSWORD [V2_0];
         /// Time of a hashed password.
-        optional timestamp: DateTime = TIME_STAMP;
+        optional timestamp: DateTime = TIME_STAMP [V2_0];
         /// Hash of a hashed password.
-        optional hashing_algorithm: HashingAlgorithm = HASHING_ALGORITHM;
+        optional hashing_algorithm: HashingAlgorithm = HASHING_ALGORITHM [V2_0];
         /// A hashed password.
-        optional hashed_password: Secret = HASHED_PASSWORD;
+        optional hashed_password: Secret = HASHED_PASSWORD [V2_0];
         /// A ticket.
-        optional ticket: Ticket = TICKET;
+        optional ticket: Ticket = TICKET [V2_0];
     }
 
     /// A number that is used once (9.10).

@@ -114,7 +114,7 @@ structure! {
         /// On which objects.
         optional objects: Objects = OBJECTS;
         /// On which groups.
-        optional object_groups: ObjectGroups = OBJECT_GROUPS;
+        optional object_groups: ObjectGroups = OBJECT_GROUPS [V2_1];
     }
 
     /// Asynchronous operations by correlation value (7.1).

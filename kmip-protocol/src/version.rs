@@ -53,6 +53,9 @@ pub const V2_0: Version = Version::new(2, 0);
 /// KMIP 2.1
 pub const V2_1: Version = Version::new(2, 1);
 
+/// The version of records at rest: spells as the newest one does, and knows everything that any version ever did.
+pub const AT_REST: Version = Version::new(i32::MAX, 0);
+
 /// The versions that Krypton speaks, the preferred one first (as Discover Versions answers them).
 pub const SUPPORTED: &[Version] = &[V2_1, V2_0, V1_4, V1_3, V1_2, V1_1, V1_0];
 
@@ -75,7 +78,7 @@ impl Since {
     pub const fn knows(self, version: Version) -> bool {
         !version.is_before(self.first)
             && match self.last {
-                Some(last) => !last.is_before(version),
+                Some(last) => !last.is_before(version) || version.major == AT_REST.major,
                 None => true,
             }
     }
@@ -91,5 +94,6 @@ mod tests {
         let known: Vec<_> = SUPPORTED.iter().rev().map(|version| dropped.knows(*version)).collect();
         assert_eq!(known, [false, true, true, true, true, false, false]);
         assert!(Since::new(&[V1_0]).knows(V2_1));
+        assert!(dropped.knows(AT_REST) && !AT_REST.is_supported());
     }
 }

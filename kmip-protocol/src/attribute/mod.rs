@@ -167,7 +167,10 @@ macro_rules! attributes {
                     $(Self::$name(value) => {
                         const { Since::new(&[$($since),+]) }.knows(version) && value.is_known(version)
                     })*
-                    Self::Custom(custom) => version.tags_attributes() || matches!(&*custom.vendor, "x" | "y"),
+                    Self::Custom(custom) => {
+                        custom.value.is_known(version)
+                            && (version.tags_attributes() || matches!(&*custom.vendor, "x" | "y"))
+                    }
                 }
             }
         }

@@ -7,7 +7,7 @@ use kmip_ttlv::{Error, ErrorKind, Reader, Tag, Writer};
 use super::{Attribute, AttributeReference, AttributeType, CustomAttribute, CustomValue, Name};
 use crate::codec::Item;
 use crate::tag;
-use crate::version::{V2_1, Version};
+use crate::version::{AT_REST, Version};
 
 /// One instance of an attribute.
 #[derive(Debug, Clone, PartialEq)]
@@ -30,50 +30,61 @@ pub struct Attributes {
 /// Where a message holds a list of attributes.
 #[derive(Debug, Clone, Copy)]
 pub struct Spelling {
-    /// The structure around them in 1.x; `None`: bare `Attribute` items.
-    template: Option<Tag>,
+    /// In 1.x.
+    named: Named,
     /// The structure around them in 2.x; `None`: 2.x does not have them here.
     attributes: Option<Tag>,
-    /// Whether an empty list is written in 2.x.
+    /// Whether an empty list is written in 2.x, and in 1.x where there is a structure around it.
     written_empty: bool,
+}
+
+/// Where 1.x holds the attributes that it names.
+#[derive(Debug, Clone, Copy)]
+enum Named {
+    /// Inside this structure.
+    Inside(Tag),
+    /// As bare `Attribute` items.
+    Bare,
+    /// Not here.
+    Never,
 }
 
 impl Spelling {
     /// `Template-Attribute` / `Attributes`.
-    pub const TEMPLATE: Self = Self::new(Some(tag::TEMPLATE_ATTRIBUTE), tag::ATTRIBUTES, true);
+    pub const TEMPLATE: Self = Self { written_empty: true, ..Self::OPTIONAL_TEMPLATE };
     /// As [`TEMPLATE`](Self::TEMPLATE), left out when empty.
-    pub const OPTIONAL_TEMPLATE: Self = Self::new(Some(tag::TEMPLATE_ATTRIBUTE), tag::ATTRIBUTES, false);
+    pub const OPTIONAL_TEMPLATE: Self = Self::new(Named::Inside(tag::TEMPLATE_ATTRIBUTE), tag::ATTRIBUTES);
     /// `Common Template-Attribute` / `Common Attributes`.
-    pub const COMMON: Self = Self::new(Some(tag::COMMON_TEMPLATE_ATTRIBUTE), tag::COMMON_ATTRIBUTES, false);
+    pub const COMMON: Self = Self::new(Named::Inside(tag::COMMON_TEMPLATE_ATTRIBUTE), tag::COMMON_ATTRIBUTES);
     /// `Private Key Template-Attribute` / `Private Key Attributes`.
     pub const PRIVATE_KEY: Self =
-        Self::new(Some(tag::PRIVATE_KEY_TEMPLATE_ATTRIBUTE), tag::PRIVATE_KEY_ATTRIBUTES, false);
+        Self::new(Named::Inside(tag::PRIVATE_KEY_TEMPLATE_ATTRIBUTE), tag::PRIVATE_KEY_ATTRIBUTES);
     /// `Public Key Template-Attribute` / `Public Key Attributes`.
     pub const PUBLIC_KEY: Self =
-        Self::new(Some(tag::PUBLIC_KEY_TEMPLATE_ATTRIBUTE), tag::PUBLIC_KEY_ATTRIBUTES, false);
+        Self::new(Named::Inside(tag::PUBLIC_KEY_TEMPLATE_ATTRIBUTE), tag::PUBLIC_KEY_ATTRIBUTES);
     /// Bare `Attribute` items / `Attributes`.
-    pub const BARE: Self = Self::new(None, tag::ATTRIBUTES, true);
+    pub const BARE: Self = Self { written_empty: true, ..Self::OPTIONAL_BARE };
     /// As [`BARE`](Self::BARE), left out when empty.
-    pub const OPTIONAL_BARE: Self = Self::new(None, tag::ATTRIBUTES, false);
+    pub const OPTIONAL_BARE: Self = Self::new(Named::Bare, tag::ATTRIBUTES);
     /// One bare `Attribute` / `New Attribute`.
-    pub const NEW: Self = Self::new(None, tag::NEW_ATTRIBUTE, false);
+    pub const NEW: Self = Self::new(Named::Bare, tag::NEW_ATTRIBUTE);
     /// Nothing in 1.x / `Current Attribute`.
-    pub const CURRENT: Self = Self::new(Some(tag::CURRENT_ATTRIBUTE), tag::CURRENT_ATTRIBUTE, false);
-
+    pub const CURRENT: Self = Self::new(Named::Never, tag::CURRENT_ATTRIBUTE);
     /// One bare `Attribute` / nothing in 2.x.
-    pub const ONLY_1X: Self = Self { template: None, attributes: None, written_empty: false };
+    pub const ONLY_1X: Self = Self { named: Named::Bare, attributes: None, written_empty: false };
 
-    const fn new(template: Option<Tag>, attributes: Tag, written_empty: bool) -> Self {
-        Self { template, attributes: Some(attributes), written_empty }
+    const fn new(named: Named, attributes: Tag) -> Self {
+        Self { named, attributes: Some(attributes), written_empty: false }
     }
 
     /// Whether `tag` begins the list. Bare lists are also taken from a Template-Attribute: shipping clients put their
     /// Locate criteria there, and to overlook them would match everything.
     pub fn accepts(&self, tag: Tag) -> bool {
         self.attributes == Some(tag)
-            || match self.template {
-                Some(template) => tag == template,
-                None => tag == tag::ATTRIBUTE || tag == tag::TEMPLATE_ATTRIBUTE,
+            || match self.named {
+                Named::Inside(template) => tag == template,
+                Named::Bare => tag == tag::ATTRIBUTE || tag == tag::TEMPLATE_ATTRIBUTE,
+                Named::Never => false,
             }
     }
 }
@@ -137,31 +148,25 @@ impl Attributes {
                 }
                 _ => (),
             }
-        } else if let Some(template) = spelling.template {
-            if !self.is_empty() || spelling.written_empty {
+            return;
+        }
+        match spelling.named {
+            Named::Inside(template) if !self.is_empty() || spelling.written_empty => {
                 writer.structure(template, |writer| {
-                    for name in &self.templates {
+                    for name in self.templates.iter().filter(|name| name.is_known(version)) {
                         name.write(writer, tag::NAME, version);
                     }
                     self.write_named(writer, version);
                 });
             }
-        } else {
-            self.write_named(writer, version);
+            Named::Bare => self.write_named(writer, version),
+            Named::Inside(_) | Named::Never => (),
         }
     }
 
     fn write_tagged(&self, writer: &mut Writer, version: Version) {
         for attribute in self.iter().filter(|attribute| attribute.is_known(version)) {
-            match (attribute.attribute_type(), attribute) {
-                (Some(known), _) => attribute.write_value(writer, known.row().tag, version),
-                (None, Attribute::Custom(custom)) => writer.structure(tag::ATTRIBUTE, |writer| {
-                    writer.text_string(tag::VENDOR_IDENTIFICATION, &custom.vendor);
-                    writer.text_string(tag::ATTRIBUTE_NAME, &custom.name);
-                    attribute.write_value(writer, tag::ATTRIBUTE_VALUE, version);
-                }),
-                (None, _) => unreachable!("only custom attributes have no type"),
-            }
+            write_tagged(attribute, writer, version);
         }
     }
 
@@ -170,7 +175,7 @@ impl Attributes {
             writer.structure(tag::ATTRIBUTE, |writer| {
                 writer.text_string(tag::ATTRIBUTE_NAME, &instance.attribute.reference().name());
                 // Index 0 goes without saying (1.4 section 2.1.1); older clients read it either way.
-                if let Some(index) = instance.index.filter(|index| *index > 0) {
+                if let Some(index) = instance.index.filter(|index| *index != 0) {
                     writer.integer(tag::ATTRIBUTE_INDEX, index);
                 }
                 instance.attribute.write_value(writer, tag::ATTRIBUTE_VALUE, version);
@@ -179,15 +184,15 @@ impl Attributes {
     }
 }
 
-/// An object's attributes at rest: the 2.1 spelling, each instance followed by its index where that is not 0.
+/// An object's attributes at rest: the 2.1 spelling, each instance followed by its index where that is not 0. A record
+/// forgets nothing: it also holds what later versions have dropped.
 impl Attributes {
     /// Appends the attributes to a record, under the tag `Attributes`.
     pub fn write_record(&self, writer: &mut Writer) {
         writer.structure(tag::ATTRIBUTES, |writer| {
             for instance in &self.instances {
-                let one = Self { instances: vec![instance.clone()], templates: Vec::new() };
-                one.write_tagged_or_dropped(writer);
-                if let Some(index) = instance.index.filter(|index| *index > 0) {
+                write_tagged(&instance.attribute, writer, AT_REST);
+                if let Some(index) = instance.index.filter(|index| *index != 0) {
                     writer.integer(tag::ATTRIBUTE_INDEX, index);
                 }
             }
@@ -200,14 +205,14 @@ impl Attributes {
             let mut attributes = Self::default();
             while let Some(next) = reader.peek_tag()? {
                 match next {
-                    tag::ATTRIBUTE => attributes.instances.push(read_attribute(reader, V2_1)?),
+                    tag::ATTRIBUTE => attributes.instances.push(read_attribute(reader, AT_REST)?),
                     tag::ATTRIBUTE_INDEX => {
                         let index = reader.integer(next)?;
                         if let Some(last) = attributes.instances.last_mut() {
                             last.index = Some(index);
                         }
                     }
-                    _ => attributes.read_tagged(reader, next, V2_1)?,
+                    _ => attributes.read_tagged(reader, next, AT_REST)?,
                 }
             }
             for instance in &mut attributes.instances {
@@ -216,15 +221,18 @@ impl Attributes {
             Ok(attributes)
         })
     }
+}
 
-    /// As [`write_tagged`](Self::write_tagged), but also what later versions have dropped: a record forgets nothing.
-    fn write_tagged_or_dropped(&self, writer: &mut Writer) {
-        for attribute in self.iter() {
-            match attribute.attribute_type() {
-                Some(known) => attribute.write_value(writer, known.row().tag, V2_1),
-                None => self.write_tagged(writer, V2_1),
-            }
-        }
+/// Writes an attribute as 2.x does.
+fn write_tagged(attribute: &Attribute, writer: &mut Writer, version: Version) {
+    match (attribute.attribute_type(), attribute) {
+        (Some(known), _) => attribute.write_value(writer, known.row().tag, version),
+        (None, Attribute::Custom(custom)) => writer.structure(tag::ATTRIBUTE, |writer| {
+            writer.text_string(tag::VENDOR_IDENTIFICATION, &custom.vendor);
+            writer.text_string(tag::ATTRIBUTE_NAME, &custom.name);
+            attribute.write_value(writer, tag::ATTRIBUTE_VALUE, version);
+        }),
+        (None, _) => unreachable!("only custom attributes have no type"),
     }
 }
 

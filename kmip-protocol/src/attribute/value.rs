@@ -4,7 +4,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use kmip_ttlv::{Error, ErrorKind, ItemType, Reader, Tag, Writer};
 
-use crate::codec::{BigInteger, DateTime, Interval, Item, structure};
+use crate::codec::{BigInteger, DATE_TIME_EXTENDED, DateTime, Interval, Item, encoded_is_known, structure};
 use crate::enumeration::{
     AlternativeNameType, BlockCipherMode, CryptographicAlgorithm, DigitalSignatureAlgorithm, DrbgAlgorithm,
     Fips186Variation, HashingAlgorithm, KeyFormatType, KeyRoleType, KeyValueLocationType, LinkType,
@@ -286,6 +286,14 @@ impl Item for CustomValue {
             Self::DateTime(value) => writer.date_time(tag, value.0),
             Self::Interval(value) => writer.interval(tag, value.0),
             Self::DateTimeExtended(value) => writer.date_time_extended(tag, *value),
+        }
+    }
+
+    fn is_known(&self, version: Version) -> bool {
+        match self {
+            Self::Structure(items) => encoded_is_known(items, version),
+            Self::DateTimeExtended(_) => DATE_TIME_EXTENDED.knows(version),
+            _ => true,
         }
     }
 }

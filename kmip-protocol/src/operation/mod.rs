@@ -202,6 +202,14 @@ macro_rules! operations {
                     $(Self::$name(payload) => payload.write(writer, tag::REQUEST_PAYLOAD, version),)*
                 }
             }
+
+            /// Whether the operation and everything that has to be told can be told to a peer of `version`.
+            pub fn is_known(&self, version: Version) -> bool {
+                self.operation().since().knows(version)
+                    && match self {
+                        $(Self::$name(payload) => payload.is_known(version),)*
+                    }
+            }
         }
 
         impl Response {
@@ -233,11 +241,12 @@ macro_rules! operations {
                 }
             }
 
-            /// Whether everything that has to be told can be told to a peer of `version`.
+            /// Whether the operation and everything that has to be told can be told to a peer of `version`.
             pub fn is_known(&self, version: Version) -> bool {
-                match self {
-                    $(Self::$name(payload) => payload.is_known(version),)*
-                }
+                self.operation().since().knows(version)
+                    && match self {
+                        $(Self::$name(payload) => payload.is_known(version),)*
+                    }
             }
         }
 

@@ -1,14 +1,16 @@
 //! Query (6.1.38 of KMIP 2.1): asks what the server can do.
 
 use bytestring::ByteString;
+use kmip_ttlv::{Error, ErrorKind, Reader, Tag, Writer};
 
 use crate::attribute::RngParameters;
-use crate::codec::structure;
+use crate::codec::{DATE_TIME_EXTENDED, Item, structure};
 use crate::enumeration::{
     AttestationType, ClientRegistrationMethod, DestroyAction, ItemType, ObjectType, Operation, ProfileName,
     QueryFunction, RngMode, ShreddingAlgorithm, UnwrapMode, ValidationAuthorityType, ValidationType,
 };
 use crate::structures::{DefaultsInformation, ObjectGroups, ProtectionStorageMasks};
+use crate::version::Version;
 
 structure! {
     /// Asks what the server can do.
@@ -80,7 +82,7 @@ structure! {
         /// Its tag.
         optional extension_tag: i32 = EXTENSION_TAG;
         /// Its type.
-        optional extension_type: ItemType = EXTENSION_TYPE;
+        optional extension_type: ExtensionType = EXTENSION_TYPE;
     }
 
     /// A profile and where it is offered (7.30).
@@ -141,5 +143,35 @@ structure! {
         optional rng_mode: RngMode = RNG_MODE;
         /// Whether there are quantum safe algorithms.
         optional quantum_safe_capability: bool = QUANTUM_SAFE_CAPABILITY [V2_0];
+    }
+}
+
+/// Extension Type: an Integer in 1.x, an enumeration in 2.x (11.25).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ExtensionType(pub ItemType);
+
+impl Item for ExtensionType {
+    fn read(reader: &mut Reader<'_>, tag: Tag, version: Version) -> Result<Self, Error> {
+        let unknown = reader.error(ErrorKind::InvalidValue);
+        if reader.peek()?.is_some_and(|header| header.item_type == kmip_ttlv::ItemType::Integer) {
+            let number = reader.integer(tag)?.cast_unsigned();
+            return ItemType::from_value(number).map(Self).ok_or(unknown);
+        }
+        ItemType::read(reader, tag, version).map(Self)
+    }
+
+    fn write(&self, writer: &mut Writer, tag: Tag, version: Version) {
+        if version.tags_attributes() {
+            self.0.write(writer, tag, version);
+        } else {
+            writer.integer(tag, self.0.value().cast_signed());
+        }
+    }
+
+    fn is_known(&self, version: Version) -> bool {
+        match self.0 {
+            ItemType::DateTimeExtended => DATE_TIME_EXTENDED.knows(version),
+            _ => true,
+        }
     }
 }

@@ -1,0 +1,9 @@
+//! The language from outside: published exchanges, arbitrary messages, strict writing and hostile input.
+#![allow(missing_docs, clippy::unwrap_used)]
+
+mod published;
+mod round_trip;
+mod sample;
+mod strictness;
+mod tree;
+mod vectors;
