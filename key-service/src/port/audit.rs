@@ -1,5 +1,7 @@
 //! The port for the audit log.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 use bytestring::ByteString;
 use kmip_protocol::codec::DateTime;
@@ -22,6 +24,10 @@ pub struct Event {
     pub outcome: Outcome,
     /// The client's correlation value.
     pub client_correlation_value: Option<ByteString>,
+    /// The server's correlation value.
+    pub server_correlation_value: Option<ByteString>,
+    /// What else is to be remembered, such as the scope of a revocation. Names are in ASCII.
+    pub details: BTreeMap<ByteString, ByteString>,
 }
 
 /// How an operation went.
@@ -43,6 +49,12 @@ pub struct AuditError(pub String);
 pub trait Audit: Send + Sync + 'static {
     /// Remembers an event. A success is answered to the client only after its event has been taken.
     async fn record(&self, event: Event) -> Result<(), AuditError>;
+
+    /// Takes an event to remember it shortly after the others before it: a crash may lose it. For what happens often
+    /// and changes nothing, such as each use of a key, where waiting for the disk would cost more than the work.
+    async fn record_later(&self, event: Event) -> Result<(), AuditError> {
+        self.record(event).await
+    }
 }
 
 /// Remembers nothing: for tests of other things.

@@ -1,0 +1,144 @@
+//! Entries: an event as one line of canonical JSON (RFC 8785), the bytes that the tree hashes.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use bytestring::ByteString;
+use serde::{Deserialize, Serialize};
+
+use crate::port::{Event, Outcome};
+
+/// Bytes of a text of an entry at most; longer ones are cut, and the entry says so.
+pub const MAXIMUM_TEXT_BYTES: usize = 512;
+/// Details of an entry at most.
+pub const MAXIMUM_DETAILS: usize = 8;
+/// Bytes of a detail's name at most.
+pub const MAXIMUM_DETAIL_NAME_BYTES: usize = 64;
+
+/// The version of the form of entries.
+const VERSION: u32 = 1;
+
+/// What kind of server a log is of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServerKind {
+    /// The vault.
+    Core,
+    /// What speaks to applications.
+    Gateway,
+}
+
+impl fmt::Display for ServerKind {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(match self {
+            Self::Core => "Core",
+            Self::Gateway => "Gateway",
+        })
+    }
+}
+
+/// An event as the log keeps it. Absent fields are left out of the JSON; their order is that of canonical JSON.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The client's correlation value.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub client_correlation_value: Option<String>,
+    /// What else is to be remembered, such as the scope of a revocation.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub details: BTreeMap<String, String>,
+    /// What: the operation's KMIP name.
+    pub operation: String,
+    /// `Success` or `Failure`.
+    pub outcome: String,
+    /// Who: the principal within the tenant.
+    pub principal: String,
+    /// The KMIP Result Reason of a failure.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub reason: Option<String>,
+    /// What kind of server did it.
+    pub server: ServerKind,
+    /// The server's correlation value.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub server_correlation_value: Option<String>,
+    /// Who: the tenant of the principal.
+    pub tenant: String,
+    /// When, in seconds since 1970.
+    pub time: i64,
+    /// Whether something was too long and has been cut.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub truncated: bool,
+    /// Which object.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub unique_identifier: Option<String>,
+    /// The version of this form: 1.
+    pub version: u32,
+}
+
+impl Entry {
+    /// The entry of an event.
+    pub(super) fn new(event: &Event, server: ServerKind) -> Self {
+        let mut cut = Cut::default();
+        let (outcome, reason) = match event.outcome {
+            Outcome::Success => ("Success", None),
+            Outcome::Failure(reason) => ("Failure", Some(reason.to_string())),
+        };
+        Self {
+            client_correlation_value: cut.optional(event.client_correlation_value.as_ref()),
+            details: cut.details(&event.details),
+            operation: cut.text(&event.operation),
+            outcome: outcome.to_owned(),
+            principal: cut.text(&event.principal),
+            reason,
+            server,
+            server_correlation_value: cut.optional(event.server_correlation_value.as_ref()),
+            tenant: cut.text(&event.tenant),
+            time: event.time.0,
+            unique_identifier: cut.optional(event.unique_identifier.as_ref()),
+            truncated: cut.happened,
+            version: VERSION,
+        }
+    }
+
+    /// The bytes that are logged.
+    pub(super) fn encode(&self) -> Vec<u8> {
+        serde_json::to_vec(self).expect("an entry is made of texts and numbers, which JSON has")
+    }
+
+    /// Reads an entry.
+    ///
+    /// # Errors
+    /// If the bytes are no entry of this or an older version.
+    pub fn decode(bytes: &[u8]) -> Result<Self, serde_json::Error> {
+        serde_json::from_slice(bytes)
+    }
+}
+
+/// Cuts texts so that no client can make an event too long to be remembered.
+#[derive(Default)]
+struct Cut {
+    happened: bool,
+}
+
+impl Cut {
+    fn text(&mut self, text: &str) -> String {
+        self.to(text, MAXIMUM_TEXT_BYTES)
+    }
+
+    fn optional(&mut self, text: Option<&ByteString>) -> Option<String> {
+        text.map(|text| self.text(text))
+    }
+
+    fn details(&mut self, details: &BTreeMap<ByteString, ByteString>) -> BTreeMap<String, String> {
+        self.happened |= details.len() > MAXIMUM_DETAILS;
+        let kept = details.iter().take(MAXIMUM_DETAILS);
+        kept.map(|(name, value)| (self.to(name, MAXIMUM_DETAIL_NAME_BYTES), self.text(value))).collect()
+    }
+
+    fn to(&mut self, text: &str, maximum_bytes: usize) -> String {
+        if text.len() <= maximum_bytes {
+            return text.to_owned();
+        }
+        self.happened = true;
+        let whole = (0..=maximum_bytes).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+        text[..whole].to_owned()
+    }
+}
