@@ -15,7 +15,8 @@ use kmip_protocol::key_block::{KeyMaterial, KeyValue};
 use kmip_protocol::mask::CryptographicUsageMask;
 use kmip_protocol::message::{RequestHeader, RequestMessage, ResponseBatchItem, ResponseMessage};
 use kmip_protocol::operation::{
-    ActivateRequest, CreateRequest, DestroyRequest, GetAttributesRequest, GetRequest, Request, Response, RevokeRequest,
+    ActivateRequest, CreateRequest, DestroyRequest, GetAttributesRequest, GetRequest, Request, Response,
+    RevokeRequest,
 };
 use kmip_protocol::version::V2_1;
 use kmip_ttlv::Limits;
@@ -75,8 +76,13 @@ impl Application {
         let attributes = Attributes::new([
             Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Aes),
             Attribute::CryptographicLength(256),
-            Attribute::CryptographicUsageMask(CryptographicUsageMask::ENCRYPT | CryptographicUsageMask::DECRYPT),
-            Attribute::Name(Name { value: ByteString::from(name), name_type: NameType::UninterpretedTextString }),
+            Attribute::CryptographicUsageMask(
+                CryptographicUsageMask::ENCRYPT | CryptographicUsageMask::DECRYPT,
+            ),
+            Attribute::Name(Name {
+                value: ByteString::from(name),
+                name_type: NameType::UninterpretedTextString,
+            }),
         ]);
         let object_type = ObjectType::SymmetricKey;
         match self.ask(CreateRequest { object_type, attributes, protection_storage_masks: None }).await? {
@@ -95,7 +101,11 @@ impl Application {
     }
 
     pub async fn state(&self, key: &str) -> Result<Response, Failure> {
-        self.ask(GetAttributesRequest { unique_identifier: identifier(key), attribute_references: Vec::new() }).await
+        self.ask(GetAttributesRequest {
+            unique_identifier: identifier(key),
+            attribute_references: Vec::new(),
+        })
+        .await
     }
 
     pub async fn activate(&self, key: &str) -> Result<Response, Failure> {
@@ -105,7 +115,8 @@ impl Application {
     pub async fn revoke(&self, key: &str) -> Result<Response, Failure> {
         let revocation_reason = RevocationReason { code: RevocationReasonCode::KeyCompromise, message: None };
         let unique_identifier = identifier(key);
-        self.ask(RevokeRequest { unique_identifier, revocation_reason, compromise_occurrence_date: None }).await
+        self.ask(RevokeRequest { unique_identifier, revocation_reason, compromise_occurrence_date: None })
+            .await
     }
 
     pub async fn destroy(&self, key: &str) -> Result<Response, Failure> {

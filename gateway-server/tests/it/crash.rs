@@ -35,7 +35,8 @@ async fn load_until_killed(system: &mut System, round: usize) -> Vec<(String, Ve
             for number in 0.. {
                 let Ok(key) = application.create(&format!("{round}-{writer}-{number}")).await else { return };
                 // Acknowledged: from here on it must not be lost, whether its bytes were seen or not.
-                let bytes = application.get(&key).await.map(|bytes| bytes.expose().to_vec()).unwrap_or_default();
+                let bytes =
+                    application.get(&key).await.map(|bytes| bytes.expose().to_vec()).unwrap_or_default();
                 if progress.send((key.to_string(), bytes)).is_err() {
                     return;
                 }

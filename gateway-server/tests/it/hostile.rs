@@ -34,7 +34,8 @@ async fn garbage_before_tls_ends_that_connection_only() {
     let acme = system.application("acme");
     let key = acme.create("unharmed").await.unwrap();
     let address = system.gateway.as_ref().unwrap().address;
-    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0; 64], &[0xff; 4096], &[0x16, 0x03, 0x01, 0xff, 0xff]] {
+    for garbage in [&b"GET / HTTP/1.1\r\n\r\n"[..], &[0; 64], &[0xff; 4096], &[0x16, 0x03, 0x01, 0xff, 0xff]]
+    {
         let mut connection = TcpStream::connect(address).unwrap();
         connection.write_all(garbage).unwrap();
         connection.shutdown(std::net::Shutdown::Write).unwrap();
@@ -70,9 +71,10 @@ fn malformed_messages() -> Vec<(&'static str, SecretBuffer)> {
         ("a declared length of 2 GiB", message(&[0x42, 0x00, 0x78, 0x01, 0x7f, 0xff, 0xff, 0xf8])),
         ("an odd length", message(&[0x42, 0x00, 0x78, 0x01, 0, 0, 0, 3, 1, 2, 3])),
         ("a wrong type", message(&[0x42, 0x00, 0x78, 0x07, 0, 0, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8])),
-        ("an item that ends outside its structure", message(&[
-            0x42, 0x00, 0x78, 0x01, 0, 0, 0, 8, 0x42, 0x00, 0x77, 0x01, 0, 0, 0, 0xf8,
-        ])),
+        (
+            "an item that ends outside its structure",
+            message(&[0x42, 0x00, 0x78, 0x01, 0, 0, 0, 8, 0x42, 0x00, 0x77, 0x01, 0, 0, 0, 0xf8]),
+        ),
         ("deep nesting", nested(5_000)),
         ("text on the binary port", message(b"<RequestMessage></RequestMessage>")),
     ]

@@ -20,9 +20,15 @@ async fn the_core_goes_away_and_comes_back() {
         Ok(_) => Err("still served"),
     })
     .await;
-    assert!(matches!(&refused, Failure::Refused(ResultReason::GeneralFailure, why) if why.contains("vault")), "{refused:?}");
+    assert!(
+        matches!(&refused, Failure::Refused(ResultReason::GeneralFailure, why) if why.contains("vault")),
+        "{refused:?}"
+    );
     let create = acme.create("never").await.unwrap_err();
-    assert!(matches!(&create, Failure::Refused(ResultReason::GeneralFailure, why) if why.contains("vault")), "{create:?}");
+    assert!(
+        matches!(&create, Failure::Refused(ResultReason::GeneralFailure, why) if why.contains("vault")),
+        "{create:?}"
+    );
     acme.revoke(&revoked).await.unwrap();
     acme.destroy(&destroyed).await.unwrap();
 

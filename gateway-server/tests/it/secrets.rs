@@ -60,7 +60,8 @@ fn is_in_memory(process: u32, needle: &[u8]) -> bool {
 /// All readable memory of a process.
 fn memory_image(process: u32) -> Vec<u8> {
     let maps = fs::read_to_string(format!("/proc/{process}/maps")).unwrap();
-    let mut memory = fs::File::open(format!("/proc/{process}/mem")).expect("needs the right to trace processes");
+    let mut memory =
+        fs::File::open(format!("/proc/{process}/mem")).expect("needs the right to trace processes");
     let mut image = Vec::new();
     for line in maps.lines().filter(|line| line.contains(" rw")) {
         let (from, rest) = line.split_once('-').unwrap();

@@ -38,13 +38,15 @@ impl System {
         let folder = TempDir::with_prefix("krypton-system-").unwrap();
         let system = Self { folder, core: None, gateway: None };
         let ports = free_ports(5);
-        let names = ["--gateway-port", "--core-port", "--https-port", "--gateway-admin-port", "--core-admin-port"];
+        let names =
+            ["--gateway-port", "--core-port", "--https-port", "--gateway-admin-port", "--core-admin-port"];
         let mut command = Command::new(program("krypton"));
         command.args(["dev", "--store", "embedded", "--dir"]).arg(system.run());
         for (name, port) in names.iter().zip(ports) {
             command.args([(*name).to_owned(), port.to_string()]);
         }
-        let mut dev = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut dev =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut lines = BufReader::new(dev.stdout.take().unwrap()).lines();
         let ready = lines.any(|line| line.unwrap().starts_with("ready"));
         assert!(ready, "krypton dev does not become ready");
@@ -124,7 +126,11 @@ fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.ancestors().nth(2).unwrap();
     let program = profile.join(name);
-    assert!(program.is_file(), "{} is not there: build the workspace first (make test does)", program.display());
+    assert!(
+        program.is_file(),
+        "{} is not there: build the workspace first (make test does)",
+        program.display()
+    );
     program
 }
 
