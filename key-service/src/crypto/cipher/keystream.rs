@@ -15,7 +15,8 @@ const CHACHA20_BLOCK_BYTES: u64 = 64;
 
 /// A stream that does not depend on the data.
 pub(super) enum Keystream {
-    Counter(BlockStream<Counter>),
+    /// With how many bytes are left before the counter comes round and the stream would repeat.
+    Counter(BlockStream<Counter>, u64),
     OutputFeedback(BlockStream<OutputFeedback>),
     ChaCha20(Box<ChaCha20>),
     /// The original with a nonce of 64 bits.
@@ -29,8 +30,9 @@ impl Keystream {
         start: [u8; LARGEST_BLOCK_BYTES],
         counter_bytes: usize,
     ) -> Self {
-        let state = Counter { block: start, counter_bytes };
-        Self::Counter(BlockStream::new(cipher, state))
+        let blocks = u32::try_from(8 * counter_bytes).ok().and_then(|bits| 1_u64.checked_shl(bits));
+        let left = blocks.unwrap_or(u64::MAX).saturating_mul(cipher.block_bytes() as u64);
+        Self::Counter(BlockStream::new(cipher, Counter { block: start, counter_bytes }), left)
     }
 
     /// CTR from a KMIP request. A vector shorter than a block leaves the rest of the block to count, from the
@@ -86,7 +88,10 @@ impl Keystream {
     /// Encrypts or decrypts the next bytes.
     pub(super) fn apply(&mut self, data: &mut [u8]) -> Result<(), CryptoError> {
         match self {
-            Self::Counter(stream) => stream.apply(data),
+            Self::Counter(stream, left) => {
+                *left = left.checked_sub(data.len() as u64).ok_or(CryptoError::InvalidLength)?;
+                stream.apply(data);
+            }
             Self::OutputFeedback(stream) => stream.apply(data),
             Self::ChaCha20(stream) => {
                 return stream.try_apply_keystream(data).map_err(|_| CryptoError::InvalidLength);

@@ -272,7 +272,7 @@ fn wrong_requests_are_told_apart() {
 }
 
 #[test]
-fn a_shorter_counter_wraps_within_its_bytes() {
+fn a_shorter_counter_wraps_within_its_bytes_but_never_comes_round() {
     let parameters = CipherParameters { counter_length: Some(8), ..aes(BlockCipherMode::Ctr) };
     let input =
         |vector, data| CipherInput { initialization_vector: Some(vector), associated_data: &[], data };
@@ -284,6 +284,10 @@ fn a_shorter_counter_wraps_within_its_bytes() {
     let long = encrypt(&[1; 16], &parameters, input(&last, &[0; 32]), &entropy).unwrap();
     let wrapped = encrypt(&[1; 16], &parameters, input(&zero_next, &[0; 16]), &entropy).unwrap();
     assert_eq!(long.data[16..], *wrapped.data);
+    let longest = [0; 256 * 16 + 1];
+    assert!(encrypt(&[1; 16], &parameters, input(&last, &longest[1..]), &entropy).is_ok());
+    let repeating = encrypt(&[1; 16], &parameters, input(&last, &longest), &entropy).unwrap_err();
+    assert_eq!(repeating, CryptoError::InvalidLength);
 }
 
 #[test]
