@@ -220,6 +220,10 @@ impl Sealer for CoreSealer {
             _ => Err(malformed()),
         }
     }
+
+    fn may_use(&self, key: &str) -> bool {
+        self.leases.is_live(key)
+    }
 }
 
 /// Takes what is waiting, up to a batch, and runs it, until the sealer is gone.

@@ -47,7 +47,7 @@ impl Leases {
     }
 
     /// Whether the L3 may be used right now.
-    pub(crate) fn is_live(&self, key: &ByteString) -> bool {
+    pub(crate) fn is_live(&self, key: &str) -> bool {
         self.book().holder.is_live(key, self.clock.monotonic())
     }
 

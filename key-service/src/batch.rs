@@ -131,6 +131,22 @@ struct Batch<'a> {
 
 impl Batch<'_> {
     async fn run(&mut self, items: &[RequestBatchItem]) -> Vec<ResponseBatchItem> {
+        let mut vault_keys = Vec::with_capacity(items.len());
+        let mut answers = self.run_items(items, &mut vault_keys).await;
+        for (answer, keys) in answers.iter_mut().zip(&vault_keys) {
+            if !keys.iter().all(|key| self.service.sealer.may_use(key)) {
+                *answer = fail_item(answer, &revoked_meanwhile());
+            }
+        }
+        answers
+    }
+
+    /// Runs the items; notes for each which keys of the vault it has used.
+    async fn run_items(
+        &mut self,
+        items: &[RequestBatchItem],
+        vault_keys: &mut Vec<Vec<ByteString>>,
+    ) -> Vec<ResponseBatchItem> {
         let option =
             self.header.batch_error_continuation_option.unwrap_or(BatchErrorContinuationOption::Stop);
         // An Undo batch commits as a whole; so does nothing of one that fails.
@@ -140,6 +156,7 @@ impl Batch<'_> {
         let mut answers: Vec<ResponseBatchItem> = Vec::with_capacity(items.len());
         for item in items {
             let outcome = self.run_item(&mut context, item, commits_each).await;
+            vault_keys.push(context.take_vault_keys());
             context.placeholders.remember(outcome.as_ref().ok());
             let failed = outcome.is_err();
             answers.push(answer_item(item, outcome));
@@ -152,7 +169,9 @@ impl Batch<'_> {
             }
         }
         if !commits_each && let Err(fault) = context.commit().await {
-            fail_all(items, &mut answers, &fault);
+            for answer in &mut answers {
+                *answer = fail_item(answer, &fault);
+            }
         }
         answers
     }
@@ -277,14 +296,17 @@ fn undo(answers: &mut [ResponseBatchItem]) {
     }
 }
 
-/// The whole batch could not be committed.
-fn fail_all(items: &[RequestBatchItem], answers: &mut [ResponseBatchItem], fault: &Fault) {
-    for (item, answer) in items.iter().zip(answers) {
-        let message = ByteString::from(fault.message.as_ref());
-        let mut failed = ResponseBatchItem::failure(Some(item.operation), fault.reason, message);
-        failed.unique_batch_item_id = item.unique_batch_item_id.clone();
-        *answer = failed;
-    }
+/// The failure of an item that had an answer already.
+fn fail_item(answer: &ResponseBatchItem, fault: &Fault) -> ResponseBatchItem {
+    let message = ByteString::from(fault.message.as_ref());
+    let mut failed = ResponseBatchItem::failure(answer.operation, fault.reason, message);
+    failed.unique_batch_item_id = answer.unique_batch_item_id.clone();
+    failed
+}
+
+/// The answer was made with a key of the vault that may no longer be used: it is not given.
+fn revoked_meanwhile() -> Fault {
+    Fault::permission_denied("the root key of the object was revoked or its lease has ended")
 }
 
 /// Writes the response, or refuses to if it is larger than the client can take.
@@ -297,11 +319,10 @@ fn respond(request: &RequestHeader, items: Vec<ResponseBatchItem>, now: DateTime
     if writer.len() <= maximum {
         return writer.finish();
     }
+    let too_large =
+        Fault::new(ResultReason::ResponseTooLarge, "the response is larger than Maximum Response Size");
     for item in &mut response.items {
-        let message = ByteString::from_static("the response is larger than Maximum Response Size");
-        let mut failed = ResponseBatchItem::failure(item.operation, ResultReason::ResponseTooLarge, message);
-        failed.unique_batch_item_id = item.unique_batch_item_id.take();
-        *item = failed;
+        *item = fail_item(item, &too_large);
     }
     let mut writer = Writer::with_capacity(RESPONSE_CAPACITY_BYTES);
     response.write(&mut writer);

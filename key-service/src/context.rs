@@ -1,11 +1,12 @@
 //! What an operation works with: who asks, in which version, what the batch has dealt with so far, and the changes
 //! that it makes.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytestring::ByteString;
 use kmip_protocol::enumeration::UniqueIdentifierPlaceholder;
 use kmip_protocol::identifier::UniqueIdentifier;
+use kmip_protocol::object::ManagedObject;
 use kmip_protocol::operation::{Operation, Response};
 use kmip_protocol::{Version, lifecycle};
 
@@ -27,6 +28,8 @@ pub struct Context<'a> {
     /// What the batch has dealt with.
     pub placeholders: Placeholders,
     changes: Vec<Change>,
+    /// The keys of the vault that the item has sealed or opened with.
+    vault_keys: Mutex<Vec<ByteString>>,
     /// Whether each item of the batch commits its own changes.
     pub(crate) commits_each: bool,
 }
@@ -35,7 +38,47 @@ impl<'a> Context<'a> {
     /// The surroundings of the first item of a batch.
     pub fn new(service: &'a Service, principal: &'a Principal, version: Version) -> Self {
         let placeholders = Placeholders::default();
-        Self { service, principal, version, placeholders, changes: Vec::new(), commits_each: true }
+        let vault_keys = Mutex::default();
+        Self {
+            service,
+            principal,
+            version,
+            placeholders,
+            changes: Vec::new(),
+            vault_keys,
+            commits_each: true,
+        }
+    }
+
+    /// Seals an object for the record that will hold it.
+    ///
+    /// # Errors
+    /// If the vault does not seal it.
+    pub async fn seal(&self, record: &mut Record, object: &ManagedObject) -> Result<(), Fault> {
+        self.service.seal(record, object).await?;
+        self.note_vault_key(record);
+        Ok(())
+    }
+
+    /// Opens the object of a record.
+    ///
+    /// # Errors
+    /// If the object is destroyed, has no value here, or the vault does not open it.
+    pub async fn unseal(&self, record: &Record) -> Result<ManagedObject, Fault> {
+        let object = self.service.unseal(record).await?;
+        self.note_vault_key(record);
+        Ok(object)
+    }
+
+    fn note_vault_key(&self, record: &Record) {
+        if let Some(sealed) = &record.sealed {
+            self.vault_keys.lock().unwrap_or_else(PoisonError::into_inner).push(sealed.key.clone());
+        }
+    }
+
+    /// The keys of the vault that were used since this was last asked.
+    pub(crate) fn take_vault_keys(&self) -> Vec<ByteString> {
+        std::mem::take(&mut self.vault_keys.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The identifier that a request means: spelled out, or by a placeholder of the batch.

@@ -85,7 +85,7 @@ pub async fn finish(
     object: &ManagedObject,
 ) -> Result<ByteString, Fault> {
     if has_secret(object) {
-        context.service.seal(&mut record, object).await?;
+        context.seal(&mut record, object).await?;
     }
     let unique_identifier = record.unique_identifier.clone();
     context.insert(record);

@@ -224,7 +224,7 @@ async fn encrypt(
     plaintext: &Secret,
 ) -> Result<crypto::WrappedKey, Fault> {
     let parameters = parameters::chosen(wrapping, information.cryptographic_parameters.as_ref());
-    let key = context.service.unseal(wrapping).await?;
+    let key = context.unseal(wrapping).await?;
     let entropy = &*context.service.entropy;
     if matches!(key.object_type(), ObjectType::PublicKey | ObjectType::Certificate) {
         let public = key_material::public_key(&key, parameters::curve(wrapping))?;
@@ -244,7 +244,7 @@ async fn decrypt(
 ) -> Result<Secret, Fault> {
     let parameters: CipherParameters =
         parameters::chosen(wrapping, information.cryptographic_parameters.as_ref());
-    let key = context.service.unseal(wrapping).await?;
+    let key = context.unseal(wrapping).await?;
     if key.object_type() == ObjectType::PrivateKey {
         let open = key_material::with_private_key(context, wrapping, key, move |key| {
             Ok(key.decrypt(&parameters, &wrapped)?)

@@ -60,7 +60,9 @@ impl<K: Eq + Hash + Clone, H: Eq + Hash + Clone> Grantor<K, H> {
         let mut holders: HashMap<H, Duration> = HashMap::new();
         for key in keys {
             self.revoked.insert(key.clone());
-            for (holder, ends) in self.leases.remove(key).into_iter().flatten().filter(|(_, ends)| *ends > now) {
+            for (holder, ends) in
+                self.leases.remove(key).into_iter().flatten().filter(|(_, ends)| *ends > now)
+            {
                 let latest = holders.entry(holder).or_default();
                 *latest = ends.max(*latest);
             }

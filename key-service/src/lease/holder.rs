@@ -1,5 +1,6 @@
 //! The Gateway's side of a lease.
 
+use std::borrow::Borrow;
 use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
@@ -56,7 +57,10 @@ impl<K: Eq + Hash> Holder<K> {
     }
 
     /// Whether the key may be used now.
-    pub fn is_live(&self, key: &K, now: Duration) -> bool {
+    pub fn is_live<Q: Eq + Hash + ?Sized>(&self, key: &Q, now: Duration) -> bool
+    where
+        K: Borrow<Q>,
+    {
         self.leases.get(key).is_some_and(|ends| now < *ends)
     }
 

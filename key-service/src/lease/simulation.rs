@@ -347,7 +347,8 @@ fn every_flaw_is_caught() {
         Flaw::TrustsClocks,
     ];
     for flaw in flaws {
-        let caught = (0..number("LEASE_SCHEDULES", 2_000).max(2_000)).any(|seed| World::new(seed, flaw).run().is_err());
+        let caught = (0..number("LEASE_SCHEDULES", 2_000).max(2_000))
+            .any(|seed| World::new(seed, flaw).run().is_err());
         assert!(caught, "{flaw:?} went unnoticed");
     }
 }

@@ -47,7 +47,7 @@ pub(super) async fn obtain(
         return Err(Fault::new(ResultReason::NotExtractable, "the object is not extractable"));
     }
     judge_compression(form.key_compression_type)?;
-    let mut object = context.service.unseal(record).await?;
+    let mut object = context.unseal(record).await?;
     let stays_wrapped = wrapping::is_wrapped(&object) && form.key_wrap_type != Some(KeyWrapType::NotWrapped);
     let leaves_wrapped = stays_wrapped || form.key_wrapping_specification.is_some();
     // A sensitive object leaves only wrapped (4.55).

@@ -131,7 +131,7 @@ async fn judge(
     if wanted.purpose == Purpose::Protect {
         usage::count(context, &record, bytes, part.begins())?;
     }
-    let object = context.service.unseal(&record).await?;
+    let object = context.unseal(&record).await?;
     if !matches!(part, Part::Only) {
         context.commit_early().await?;
     }

@@ -38,7 +38,7 @@ pub(super) async fn handle(context: &mut Context<'_>, request: SignRequest) -> R
 }
 
 async fn scheme(context: &Context<'_>, key: &Key, parameters: CipherParameters) -> Result<Scheme, Fault> {
-    let object = context.service.unseal(&key.record).await?;
+    let object = context.unseal(&key.record).await?;
     let chosen = parameters.clone();
     let hash = with_private_key(context, &key.record, object, move |key| Ok(key.signature_hash(&chosen)?));
     Ok(Scheme { hash: hash.await?, parameters })
