@@ -392,7 +392,7 @@ mod tests {
         /// Whatever is allocated and freed, every live secret keeps its own bytes and nothing is lost.
         #[test]
         fn live_secrets_never_overlap(steps in proptest::collection::vec((0usize..6000, any::<u8>(), any::<bool>()), 1..60)) {
-            let memory = memory(4 * 1024 * 1024);
+            let memory = memory(1024 * 1024);
             let mut live: Vec<(LockedSecret, u8)> = Vec::new();
             for (length, byte, free_one) in steps {
                 if free_one && !live.is_empty() {

@@ -293,7 +293,7 @@ mod tests {
                     ..DerivationInput::default()
                 };
                 let derived = derive_key(DerivationMethod::Pbkdf2, &hashing(hash), input, test.dk_len);
-                if test.iteration_count as u64 > PBKDF2_WORK_LIMIT {
+                if u64::from(test.iteration_count as u32) > PBKDF2_WORK_LIMIT {
                     assert_eq!(derived.unwrap_err(), CryptoError::BadParameters);
                     continue;
                 }
