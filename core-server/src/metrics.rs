@@ -22,6 +22,16 @@ pub struct Metrics {
     unseals: Family<LevelLabels, Counter>,
     uses: Family<UseLabels, Counter>,
     durations: Family<DurationLabels, Histogram, fn() -> Histogram>,
+    wraps: UseMetrics,
+    unwraps: UseMetrics,
+}
+
+/// Of one kind of use: looked up in the families once, not once a wrap.
+#[derive(Clone)]
+struct UseMetrics {
+    successes: Counter,
+    failures: Counter,
+    durations: Histogram,
 }
 
 /// What an L3 is used for.
@@ -68,11 +78,14 @@ impl Metrics {
     /// Metrics that nobody sees.
     pub fn unregistered() -> Self {
         let histogram: fn() -> Histogram = || Histogram::new(DURATION_BUCKETS);
+        let (uses, durations) = (Family::default(), Family::new_with_constructor(histogram));
         Self {
             wiped: Counter::default(),
             unseals: Family::default(),
-            uses: Family::default(),
-            durations: Family::new_with_constructor(histogram),
+            wraps: UseMetrics::of("wrap", &uses, &durations),
+            unwraps: UseMetrics::of("unwrap", &uses, &durations),
+            uses,
+            durations,
         }
     }
 
@@ -81,12 +94,26 @@ impl Metrics {
     }
 
     pub(crate) fn used(&self, purpose: Use, succeeded: bool, started: Instant) {
-        let operation = match purpose {
-            Use::Wrap => "wrap",
-            Use::Unwrap => "unwrap",
+        let uses = match purpose {
+            Use::Wrap => &self.wraps,
+            Use::Unwrap => &self.unwraps,
         };
-        let outcome = if succeeded { "success" } else { "failure" };
-        self.uses.get_or_create(&UseLabels { operation, outcome }).inc();
-        self.durations.get_or_create(&DurationLabels { operation }).observe(started.elapsed().as_secs_f64());
+        if succeeded { &uses.successes } else { &uses.failures }.inc();
+        uses.durations.observe(started.elapsed().as_secs_f64());
+    }
+}
+
+impl UseMetrics {
+    fn of(
+        operation: &'static str,
+        uses: &Family<UseLabels, Counter>,
+        durations: &Family<DurationLabels, Histogram, fn() -> Histogram>,
+    ) -> Self {
+        let counter = |outcome| uses.get_or_create_owned(&UseLabels { operation, outcome });
+        Self {
+            successes: counter("success"),
+            failures: counter("failure"),
+            durations: durations.get_or_create_owned(&DurationLabels { operation }),
+        }
     }
 }

@@ -77,7 +77,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
     let handler = Handler { seats: Seats::new(&config, &ports), clock, limits: message_limits(&config) };
 
     let tls = ReloadableTls::server(config.tls.clone())?;
-    let transport = TransportMetrics::register(registry.sub_registry_with_prefix("transport"));
+    let transport = TransportMetrics::register(&mut registry);
     let settings =
         ServerSettings { address: config.listen, limits: config.limits, identity: config.identity.clone() };
     let server = Server::bind(settings, Arc::clone(&tls), Arc::new(handler), transport)?;

@@ -20,6 +20,7 @@ use kmip_protocol::identifier::UniqueIdentifier;
 use kmip_protocol::lifecycle::Purpose;
 use kmip_protocol::mask::CryptographicUsageMask;
 use kmip_protocol::operation::{EncryptRequest, EncryptResponse};
+use kmip_ttlv::SecretBuffer;
 
 use crate::metrics::Use;
 use crate::seat::Seat;
@@ -53,7 +54,7 @@ async fn wrap(seat: &Seat, context: &Context<'_>, request: EncryptRequest) -> Re
     .await?;
     Ok(EncryptResponse {
         unique_identifier,
-        data: Some(Secret::from_zeroizing(Bytes::from(envelope))),
+        data: Some(Secret::from(SecretBuffer::from(envelope))),
         iv_counter_nonce: None,
         correlation_value: None,
         authenticated_encryption_tag: None,

@@ -75,6 +75,12 @@ impl Roots {
         Self { memory, software_directory }
     }
 
+    /// Software roots in `folder`.
+    #[cfg(test)]
+    pub(crate) fn software_only(folder: &std::path::Path, memory: LockedMemory) -> Self {
+        Self { memory, software_directory: Some(folder.to_owned()) }
+    }
+
     /// The root at `location`.
     ///
     /// # Errors

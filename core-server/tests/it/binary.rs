@@ -8,7 +8,7 @@ use tokio::process::Command;
 use crate::client::*;
 use crate::rig::Rig;
 
-fn krypton_core() -> Command {
+pub fn krypton_core() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_krypton-core"));
     command.kill_on_drop(true).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command

@@ -8,6 +8,7 @@ mod chain;
 mod client;
 mod configuration;
 mod lifecycle;
+mod memory;
 mod pki;
 mod profile;
 mod restart;
