@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Starts PyKMIP's server with an empty store, to try the conformance runner on a server that is not ours.
 
-    python3.11 -m venv .venv && .venv/bin/pip install PyKMIP==0.10.0 'SQLAlchemy<2.1' 'cryptography<44'
+    python3.11 -m venv .venv && .venv/bin/pip install PyKMIP==0.10.0 'SQLAlchemy<2' 'cryptography<42'
     .venv/bin/python conformance/pykmip_server.py --dir /tmp/pykmip-run --port 15696
 
 PyKMIP needs a Python before 3.12 (ssl.wrap_socket). The folder is emptied first; certificates come into its folder pki, named as

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
-use kmip_protocol::enumeration::{ObjectType, Operation};
+use kmip_protocol::enumeration::{ObjectType, Operation, PaddingMethod};
 use kmip_ttlv::Tag;
 
 use crate::item::{Item, Value, name};
@@ -40,6 +40,8 @@ pub struct Objects(HashMap<String, Object>);
 struct Object {
     is_generated: bool,
     object_type: Option<ObjectType>,
+    /// The padding in the Cryptographic Parameters that came with it.
+    padding: Option<u32>,
     /// When the case began that made it, in seconds since 1970.
     since: i64,
 }
@@ -67,9 +69,10 @@ impl Objects {
         let asked = sent.request.into_iter().flat_map(|request| request.all(tag::BATCH_ITEM));
         for (asked, answered) in asked.zip(response.all(tag::BATCH_ITEM)) {
             let Some(payload) = answered.child(tag::RESPONSE_PAYLOAD) else { continue };
+            let padding = asked.child(tag::REQUEST_PAYLOAD).and_then(padding);
             let object_type = asked.at(&[tag::REQUEST_PAYLOAD, tag::OBJECT_TYPE]).and_then(object_type);
             let mut insert = |identifier, is_generated, object_type| {
-                let object = Object { is_generated, object_type, since: sent.began };
+                let object = Object { is_generated, object_type, padding, since: sent.began };
                 if let Some(identifier) = payload.child(identifier).and_then(Item::text) {
                     self.0.insert(identifier.to_owned(), object);
                 }
@@ -137,13 +140,16 @@ impl<'a> Sent<'a> {
     /// What is known of a part of the response: of the answer to one batch item, or of the header.
     fn facts(&self, asked: Option<&'a Item>, expected: Option<&Item>, object: Option<&Object>) -> Facts<'a> {
         let payload = expected.and_then(|item| item.child(tag::RESPONSE_PAYLOAD));
+        let asked = asked.and_then(|item| item.child(tag::REQUEST_PAYLOAD));
+        let padding = asked.and_then(padding).or_else(|| object.and_then(|object| object.padding));
         Facts {
             profile: self.profile,
             version: self.request.and_then(version).unwrap_or_default(),
             operation: expected.and_then(operation),
-            asked: asked.and_then(|item| item.child(tag::REQUEST_PAYLOAD)),
+            asked,
             is_generated: object.is_some_and(|object| object.is_generated),
             object_type: object.and_then(|object| object.object_type),
+            is_salted: padding == Some(PaddingMethod::Pss.value()),
             makes_vector: payload.is_some_and(|payload| payload.child(tag::IV_COUNTER_NONCE).is_some()),
             fed_back: false,
             fixed_dates: self.fixed_dates,
@@ -475,6 +481,17 @@ fn operation(batch_item: &Item) -> Option<Operation> {
 
 fn object_type(item: &Item) -> Option<ObjectType> {
     item.enumeration().and_then(ObjectType::from_value)
+}
+
+/// The first Padding Method in a payload.
+fn padding(payload: &Item) -> Option<u32> {
+    let mut padding = None;
+    payload.walk(None, &mut |item, _| {
+        if item.tag == tag::PADDING_METHOD && padding.is_none() {
+            padding = item.enumeration();
+        }
+    });
+    padding
 }
 
 fn version(request: &Item) -> Option<(i32, i32)> {

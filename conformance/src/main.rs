@@ -15,7 +15,7 @@ use conformance::expectation::{Expectations, matches};
 use conformance::report::Report;
 use conformance::run::{Outcome, Runner, Verdict};
 use conformance::stack::Stack;
-use conformance::wire::{Credentials, Encoding, Subject};
+use conformance::wire::{Credentials, Encoding, Subject, WireError};
 
 /// Run KMIP test cases against servers.
 #[derive(Parser)]
@@ -164,7 +164,7 @@ fn run(arguments: &RunArguments) -> Result<bool, Box<dyn Error>> {
                 },
                 timeout: selection.timeout(),
             };
-            selection.run_version(&subject, version, &cases, &expectations, &mut report);
+            selection.run_version(&subject, version, &cases, &expectations, &mut report)?;
         }
     }
     arguments.output.write(&report)
@@ -188,7 +188,7 @@ fn all(arguments: &AllArguments) -> Result<bool, Box<dyn Error>> {
                 other => return Err(format!("there is no server {other}: gateway or core").into()),
             };
             let expectations = Expectations::read(&folder.join(format!("{server}.toml")))?;
-            selection.run_version(&subject, version, &cases, &expectations, &mut report);
+            selection.run_version(&subject, version, &cases, &expectations, &mut report)?;
         }
     }
     arguments.output.write(&report)
@@ -229,8 +229,9 @@ impl Selection {
         cases: &[Case],
         expectations: &Expectations,
         report: &mut Report,
-    ) {
+    ) -> Result<(), WireError> {
         let mut runner = Runner::new(subject.clone(), self.encoding);
+        runner.reach()?;
         let outcomes = cases.iter().filter(|case| case.version == version).map(|case| {
             match expectations.skip(&case.label) {
                 Some(reason) => skipped(case, reason),
@@ -239,6 +240,7 @@ impl Selection {
         });
         let outcomes = outcomes.collect();
         report.add(&subject.name, outcomes, expectations);
+        Ok(())
     }
 
     fn timeout(&self) -> Duration {

@@ -56,6 +56,14 @@ impl Runner {
         Self { subject, encoding, objects: Objects::default() }
     }
 
+    /// Whether the server is there at all. Ask before the first case: expected failures would hide that it is not.
+    ///
+    /// # Errors
+    /// Why it cannot be reached.
+    pub fn reach(&self) -> Result<(), WireError> {
+        Wire::new(&self.subject, Encoding::Ttlv, Suite::Any)?.reach()
+    }
+
     /// Runs one case. After the first difference the remaining steps are still sent, unjudged, so that the case cleans up after
     /// itself as far as it can.
     pub fn run(&mut self, case: &Case) -> Outcome {

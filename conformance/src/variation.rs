@@ -87,8 +87,8 @@ pub enum When {
     /// Output of a cryptographic operation under a key that the server has made, unless the case feeds the output back and so knows
     /// what must come of it.
     UnderGeneratedKey,
-    /// Output of an operation that never repeats itself: random bytes, encryption with a public key, or with an
-    /// Initialization Vector that the server has picked.
+    /// Output of an operation that never repeats itself: random bytes, salted signatures, and encryption with a public key or
+    /// with an Initialization Vector that the server has picked.
     Unrepeatable,
     /// The requests of the case do not give this date as a fixed value.
     NotGiven,
@@ -119,6 +119,8 @@ pub struct Facts<'a> {
     pub is_generated: bool,
     /// The type of that object, where it is known.
     pub object_type: Option<ObjectType>,
+    /// Whether the padding is one with salt: PSS.
+    pub is_salted: bool,
     /// Whether the printed answer holds an Initialization Vector, which only one picked by the server does.
     pub makes_vector: bool,
     /// Whether the request held output of an earlier step.
@@ -157,6 +159,7 @@ pub static VARIATIONS: &[Variation] = &[
     vary(tag::KEY_VALUE, Free(PrintedLength), Generated, "(7b)"),
     vary(tag::DATA, FreshValue(PrintedLength), Unrepeatable, "(8b)"),
     vary(tag::DATA, Free(PrintedLength), UnderGeneratedKey, "(8a)"),
+    vary(tag::SIGNATURE_DATA, FreshValue(PrintedLength), Unrepeatable, "(8b)"),
     vary(tag::SIGNATURE_DATA, Free(PrintedLength), UnderGeneratedKey, "(8a)"),
     vary(tag::MAC_DATA, Free(PrintedLength), UnderGeneratedKey, "(8a)"),
     vary(tag::IV_COUNTER_NONCE, FreshValue(InitializationVector), Unrepeatable, "(8b)"),
@@ -273,6 +276,7 @@ impl Facts<'_> {
     fn is_unrepeatable(&self) -> bool {
         match self.operation {
             Some(Operation::RngRetrieve) => true,
+            Some(Operation::Sign) => self.is_salted,
             Some(Operation::Encrypt) => self.makes_vector || self.object_type == Some(ObjectType::PublicKey),
             _ => false,
         }

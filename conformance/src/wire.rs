@@ -137,6 +137,14 @@ impl Wire {
         Ok(Self { address, encoding, config, timeout: subject.timeout, connection: None })
     }
 
+    /// Connects and shakes hands, to see whether anybody is there.
+    ///
+    /// # Errors
+    /// Why nobody is.
+    pub fn reach(&self) -> Result<(), WireError> {
+        self.connect().map(drop)
+    }
+
     /// Sends a message in TTLV, transcoded where the encoding is another one, and decodes the answer.
     ///
     /// # Errors

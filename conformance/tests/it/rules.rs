@@ -192,6 +192,17 @@ fn output_with_an_initialization_vector_of_the_servers_is_free() {
 }
 
 #[test]
+fn signatures_are_free_if_they_are_salted() {
+    let signature = |value: &str| OBJECT.to_owned() + &bytes("SignatureData", value);
+    let sign = |padding: &str| {
+        let asked = OBJECT.to_owned() + &inside("CryptographicParameters", &named("PaddingMethod", padding));
+        passes_for("X-M-1-21", Some("Register"), "Sign", &asked, &signature("0102"), &signature("0304"))
+    };
+    assert!(sign("PSS"));
+    assert!(!sign("PKCS1V1_5"));
+}
+
+#[test]
 fn dates_are_free_unless_a_request_gives_them() {
     let then = "2000-01-01T00:00:00Z";
     let attributes = |value: &str| OBJECT.to_owned() + &inside("Attributes", &date("InitialDate", value));
@@ -298,7 +309,7 @@ fn messages_and_correlation_values_may_come_and_go_but_reasons_may_not() {
     assert_eq!(result(&(reason.clone() + &message), &reason), Ok(()));
     assert_eq!(result(&reason, &(reason.clone() + &message)), Ok(()));
     let other = named("ResultReason", "PermissionDenied") + &message;
-    let difference = result(&reason, &other).unwrap_err();
+    let difference = result(&reason, &other).expect_err("another reason is another answer");
     assert_eq!(difference.path, "ResponseMessage/BatchItem/ResultReason");
     assert_eq!(difference.actual, "PermissionDenied (PermissionDenied: m)");
     assert!(result(&reason, "").is_err());
