@@ -204,7 +204,7 @@ pub(crate) use mask_item;
 /// | --- | --- | --- |
 /// | `required` | `Type` | exactly one item |
 /// | `optional` | `Option<Type>` | none or one |
-/// | `essential` | `Option<Type>` | none or one; the structure is unknown to a version that does not know the value |
+/// | `essential` | `Option<Type>` | none or one; never left out: who does not know the value does not know the structure |
 /// | `repeated` | `Vec<Type>` | any number |
 /// | `choice` | `Type: Choice` | exactly one item, under a tag that the value determines |
 /// | `choices` | `Vec<Type: Choice>` | any number of such |
@@ -275,7 +275,7 @@ macro_rules! structure {
     (@start repeated $type:ty) => { Vec::<$type>::new() };
     (@start choice $type:ty) => { None::<$type> };
     (@start choices $type:ty) => { Vec::<$type>::new() };
-    (@start attributes $type:ty) => { <$type>::default() };
+    (@start attributes $type:ty) => { $crate::attribute::AttributeList::default() };
 
     (@read required $field:ident $type:ty, $reader:ident, $version:ident, $next:ident, $tag:ident) => {
         if $next == $crate::tag::$tag {
@@ -320,6 +320,7 @@ macro_rules! structure {
     (@finish choice $field:ident, $reader:ident) => {
         $field.ok_or_else(|| $reader.error(kmip_ttlv::ErrorKind::InvalidValue))?
     };
+    (@finish attributes $field:ident, $reader:ident, $spelling:ident) => { $field.attributes };
     (@finish $kind:ident $field:ident, $reader:ident $(, $tag:ident)?) => { $field };
 
     (@since $version:ident) => { true };
@@ -335,7 +336,11 @@ macro_rules! structure {
             $crate::codec::Item::write(value, $writer, $crate::tag::$tag, $version);
         }
     };
-    (@write essential $($rest:tt)*) => { $crate::codec::structure!(@write optional $($rest)*) };
+    (@write essential $value:expr, $writer:ident, $version:ident, $tag:ident) => {
+        for value in &$value {
+            $crate::codec::Item::write(value, $writer, $crate::tag::$tag, $version);
+        }
+    };
     (@write repeated $($rest:tt)*) => { $crate::codec::structure!(@write optional $($rest)*) };
     (@write choice $value:expr, $writer:ident, $version:ident) => {
         $crate::codec::Choice::write(&$value, $writer, $version)

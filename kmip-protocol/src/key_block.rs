@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kmip_ttlv::{Error, ErrorKind, ItemType, Limits, Reader, Tag, Writer};
 
-use crate::attribute::{AttributeReference, Attributes, CryptographicParameters, Spelling};
+use crate::attribute::{AttributeList, AttributeReference, Attributes, CryptographicParameters, Spelling};
 use crate::codec::{BigInteger, Item, Secret, encoded_is_known, structure};
 use crate::enumeration::{
     CryptographicAlgorithm, EncodingOption, KeyCompressionType, KeyFormatType, RecommendedCurve,
@@ -11,7 +11,7 @@ use crate::enumeration::{
 };
 use crate::identifier::UniqueIdentifier;
 use crate::tag;
-use crate::version::Version;
+use crate::version::{AT_REST, Version};
 
 structure! {
     /// A key and how to read it (3.1).
@@ -242,8 +242,13 @@ impl Item for KeyMaterial {
     fn read(reader: &mut Reader<'_>, tag: Tag, version: Version) -> Result<Self, Error> {
         match reader.peek()? {
             Some(header) if header.item_type == ItemType::Structure && header.tag == tag => {
-                let item = reader.raw()?;
-                Ok(Self::Transparent(Secret::from_zeroizing(item.bytes.slice(ITEM_HEADER_BYTES..))))
+                let unknown = reader.error(ErrorKind::InvalidValue);
+                let items = reader.raw()?.value_bytes();
+                // Whom should it be told to, if no version knows it?
+                if !encoded_is_known(&items, AT_REST) {
+                    return Err(unknown);
+                }
+                Ok(Self::Transparent(Secret::from_zeroizing(items)))
             }
             _ => Secret::read(reader, tag, version).map(Self::Bytes),
         }
@@ -271,7 +276,7 @@ impl Item for KeyValue {
         }
         reader.structure(tag, |reader| {
             let mut material = None;
-            let mut attributes = Attributes::default();
+            let mut attributes = AttributeList::default();
             while let Some(next) = reader.peek_tag()? {
                 if next == tag::KEY_MATERIAL {
                     crate::codec::once(&mut material, reader, |reader| {
@@ -280,11 +285,11 @@ impl Item for KeyValue {
                 } else if Spelling::OPTIONAL_BARE.accepts(next) {
                     attributes.read_more(reader, next, version)?;
                 } else {
-                    return Err(reader.error(ErrorKind::UnexpectedItem));
+                    crate::codec::skip_extension(reader, next)?;
                 }
             }
             let material = material.ok_or_else(|| crate::codec::missing(reader, tag::KEY_MATERIAL))?;
-            Ok(Self::Plain { material, attributes })
+            Ok(Self::Plain { material, attributes: attributes.attributes })
         })
     }
 

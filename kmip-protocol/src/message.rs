@@ -5,7 +5,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use kmip_ttlv::{Error, ErrorKind, ItemType, Limits, RawItem, Reader, SecretBuffer, Tag, Writer};
 
-use crate::codec::{DateTime, Item, Secret, structure};
+use crate::codec::{DateTime, Item, Secret, missing, once, skip_extension, structure};
 use crate::enumeration::{
     AsynchronousIndicator, AttestationType, BatchErrorContinuationOption, CredentialType, HashingAlgorithm,
     Operation, ResultReason, ResultStatus,
@@ -256,8 +256,11 @@ impl RequestMessage {
             let header = RequestHeader::read(reader, tag::REQUEST_HEADER, V2_1)?;
             *version = Some(header.protocol_version);
             let mut items = Vec::new();
-            while let Some(tag::BATCH_ITEM) = reader.peek_tag()? {
-                items.push(RequestBatchItem::read(reader)?);
+            while let Some(next) = reader.peek_tag()? {
+                match next {
+                    tag::BATCH_ITEM => items.push(RequestBatchItem::read(reader)?),
+                    _ => skip_extension(reader, next)?,
+                }
             }
             if usize::try_from(header.batch_count) != Ok(items.len()) {
                 return Err(reader.error(ErrorKind::InvalidValue));
@@ -334,7 +337,6 @@ impl RequestBatchItem {
             let mut payload = None;
             let mut message_extensions = Vec::new();
             while let Some(next) = reader.peek_tag()? {
-                use crate::codec::once;
                 match next {
                     tag::OPERATION => once(&mut operation, reader, |reader| reader.enumeration(next))?,
                     tag::EPHEMERAL => once(&mut ephemeral, reader, |reader| reader.boolean(next))?,
@@ -345,10 +347,10 @@ impl RequestBatchItem {
                     tag::MESSAGE_EXTENSION => {
                         message_extensions.push(MessageExtension::read(reader, next, V2_1)?);
                     }
-                    _ => crate::codec::skip_extension(reader, next)?,
+                    _ => skip_extension(reader, next)?,
                 }
             }
-            let operation = operation.ok_or_else(|| crate::codec::missing(reader, tag::OPERATION))?;
+            let operation = operation.ok_or_else(|| missing(reader, tag::OPERATION))?;
             let ephemeral = ephemeral.unwrap_or(false);
             Ok(Self { operation, ephemeral, unique_batch_item_id, payload, message_extensions })
         })
@@ -421,8 +423,11 @@ impl ResponseMessage {
         let response = reader.structure(tag::RESPONSE_MESSAGE, |reader| {
             let header = ResponseHeader::read(reader, tag::RESPONSE_HEADER, V2_1)?;
             let mut items = Vec::new();
-            while let Some(tag::BATCH_ITEM) = reader.peek_tag()? {
-                items.push(ResponseBatchItem::read(reader, header.protocol_version)?);
+            while let Some(next) = reader.peek_tag()? {
+                match next {
+                    tag::BATCH_ITEM => items.push(ResponseBatchItem::read(reader, header.protocol_version)?),
+                    _ => skip_extension(reader, next)?,
+                }
             }
             Ok::<_, Error>(Self { header, items })
         })?;
@@ -484,33 +489,60 @@ impl ResponseBatchItem {
 
     fn read(reader: &mut Reader<'_>, version: Version) -> Result<Self, Error> {
         reader.structure(tag::BATCH_ITEM, |reader| {
-            let mut item = Self::failure(None, ResultReason::GeneralFailure, ByteString::new());
-            (item.result_reason, item.result_message) = (None, None);
+            let mut operation = None;
+            let mut unique_batch_item_id = None;
+            let mut result_status = None;
+            let mut result_reason = None;
+            let mut result_message = None;
+            let mut asynchronous_correlation_value = None;
+            let mut payload = None;
             while let Some(next) = reader.peek_tag()? {
                 match next {
-                    tag::OPERATION => item.operation = Some(reader.enumeration(next)?),
-                    tag::UNIQUE_BATCH_ITEM_ID => item.unique_batch_item_id = Some(reader.bytes(next)?),
-                    tag::RESULT_STATUS => item.result_status = ResultStatus::read(reader, next, version)?,
-                    tag::RESULT_REASON => {
-                        let reason = reader.enumeration(next)?;
-                        item.result_reason =
-                            Some(ResultReason::from_value(reason).unwrap_or(ResultReason::GeneralFailure));
+                    tag::OPERATION => once(&mut operation, reader, |reader| reader.enumeration(next))?,
+                    tag::UNIQUE_BATCH_ITEM_ID => {
+                        once(&mut unique_batch_item_id, reader, |reader| reader.bytes(next))?;
                     }
-                    tag::RESULT_MESSAGE => item.result_message = Some(reader.text(next)?),
+                    tag::RESULT_STATUS => {
+                        once(&mut result_status, reader, |reader| ResultStatus::read(reader, next, version))?;
+                    }
+                    tag::RESULT_REASON => once(&mut result_reason, reader, read_reason)?,
+                    tag::RESULT_MESSAGE => once(&mut result_message, reader, |reader| reader.text(next))?,
                     tag::ASYNCHRONOUS_CORRELATION_VALUE => {
-                        item.asynchronous_correlation_value = Some(reader.bytes(next)?);
+                        once(&mut asynchronous_correlation_value, reader, |reader| reader.bytes(next))?;
                     }
-                    tag::RESPONSE_PAYLOAD => item.payload = Some(item.read_payload(reader, version)?),
-                    _ => reader.skip()?,
+                    tag::RESPONSE_PAYLOAD => {
+                        once(&mut payload, reader, |reader| read_payload(operation, reader, version))?;
+                    }
+                    tag::MESSAGE_EXTENSION => reader.skip()?,
+                    _ => skip_extension(reader, next)?,
                 }
             }
-            Ok(item)
+            let result_status = result_status.ok_or_else(|| missing(reader, tag::RESULT_STATUS))?;
+            Ok(Self {
+                operation,
+                unique_batch_item_id,
+                result_status,
+                result_reason,
+                result_message,
+                asynchronous_correlation_value,
+                payload,
+            })
         })
     }
+}
 
-    fn read_payload(&self, reader: &mut Reader<'_>, version: Version) -> Result<Response, Error> {
-        let unknown = reader.error(ErrorKind::InvalidValue);
-        let operation = self.operation.and_then(Operation::from_value).ok_or(unknown)?;
-        Response::read(operation, reader, version).unwrap_or(Err(unknown))
-    }
+/// A reason that is not known here is still a failure.
+fn read_reason(reader: &mut Reader<'_>) -> Result<ResultReason, Error> {
+    let reason = reader.enumeration(tag::RESULT_REASON)?;
+    Ok(ResultReason::from_value(reason).unwrap_or(ResultReason::GeneralFailure))
+}
+
+fn read_payload(
+    operation: Option<u32>,
+    reader: &mut Reader<'_>,
+    version: Version,
+) -> Result<Response, Error> {
+    let unknown = reader.error(ErrorKind::InvalidValue);
+    let operation = operation.and_then(Operation::from_value).ok_or(unknown)?;
+    Response::read(operation, reader, version).unwrap_or(Err(unknown))
 }

@@ -10,6 +10,7 @@ use bytestring::ByteString;
 use kmip_ttlv::{Error, Reader, Tag, Writer};
 
 pub use reference::AttributeReference;
+pub(crate) use spelling::AttributeList;
 pub use spelling::{Attributes, Instance, Spelling};
 pub use value::*;
 

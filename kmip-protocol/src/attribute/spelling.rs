@@ -5,7 +5,7 @@ use bytestring::ByteString;
 use kmip_ttlv::{Error, ErrorKind, Reader, Tag, Writer};
 
 use super::{Attribute, AttributeReference, AttributeType, CustomAttribute, CustomValue, Name};
-use crate::codec::Item;
+use crate::codec::{Item, skip_extension};
 use crate::tag;
 use crate::version::{AT_REST, Version};
 
@@ -106,34 +106,9 @@ impl Attributes {
         self.instances.is_empty() && self.templates.is_empty()
     }
 
-    /// Reads the next item, which a spelling has accepted, and appends what it holds.
-    pub(crate) fn read_more(
-        &mut self,
-        reader: &mut Reader<'_>,
-        next: Tag,
-        version: Version,
-    ) -> Result<(), Error> {
-        if next == tag::ATTRIBUTE {
-            self.instances.push(read_attribute(reader, version)?);
-            return Ok(());
-        }
-        reader.structure(next, |reader| {
-            while let Some(next) = reader.peek_tag()? {
-                match next {
-                    tag::ATTRIBUTE => self.instances.push(read_attribute(reader, version)?),
-                    tag::NAME if !version.tags_attributes() => {
-                        self.templates.push(Name::read(reader, next, version)?);
-                    }
-                    _ => self.read_tagged(reader, next, version)?,
-                }
-            }
-            Ok(())
-        })
-    }
-
     fn read_tagged(&mut self, reader: &mut Reader<'_>, next: Tag, version: Version) -> Result<(), Error> {
         let Some(attribute_type) = AttributeType::from_tag(next) else {
-            return Err(reader.error(ErrorKind::UnexpectedItem));
+            return skip_extension(reader, next);
         };
         let attribute = attribute_type.read_value(reader, next, version)?;
         self.instances.push(Instance { index: None, attribute });
@@ -181,6 +156,45 @@ impl Attributes {
                 instance.attribute.write_value(writer, tag::ATTRIBUTE_VALUE, version);
             });
         }
+    }
+}
+
+/// A list of attributes that is being read, item by item.
+#[derive(Default)]
+pub(crate) struct AttributeList {
+    pub(crate) attributes: Attributes,
+    /// Whether it has come as a structure, which may stand only once.
+    enclosed: bool,
+}
+
+impl AttributeList {
+    /// Reads the next item, which a spelling has accepted, and appends what it holds.
+    pub(crate) fn read_more(
+        &mut self,
+        reader: &mut Reader<'_>,
+        next: Tag,
+        version: Version,
+    ) -> Result<(), Error> {
+        let attributes = &mut self.attributes;
+        if next == tag::ATTRIBUTE {
+            attributes.instances.push(read_attribute(reader, version)?);
+            return Ok(());
+        }
+        if std::mem::replace(&mut self.enclosed, true) {
+            return Err(reader.error(ErrorKind::DuplicateItem));
+        }
+        reader.structure(next, |reader| {
+            while let Some(next) = reader.peek_tag()? {
+                match next {
+                    tag::ATTRIBUTE => attributes.instances.push(read_attribute(reader, version)?),
+                    tag::NAME if !version.tags_attributes() => {
+                        attributes.templates.push(Name::read(reader, next, version)?);
+                    }
+                    _ => attributes.read_tagged(reader, next, version)?,
+                }
+            }
+            Ok(())
+        })
     }
 }
 

@@ -12,7 +12,7 @@ use crate::enumeration::{
     RotateNameType, UsageLimitsUnit,
 };
 use crate::identifier::UniqueIdentifier;
-use crate::version::Version;
+use crate::version::{AT_REST, Version};
 
 structure! {
     /// A name by which clients find an object (4.32); unique among the names of a tenant.
@@ -298,8 +298,9 @@ impl Item for CustomValue {
     }
 }
 
-/// Reads a structure of well-formed simple items and keeps their encoding.
+/// Reads a structure of simple items that some version knows and keeps their encoding.
 fn flat_structure(reader: &mut Reader<'_>, tag: Tag) -> Result<Bytes, Error> {
+    let unknown = reader.error(ErrorKind::InvalidValue);
     let mut items = bytes::BytesMut::new();
     reader.structure(tag, |reader| {
         while let Some(header) = reader.peek()? {
@@ -311,5 +312,6 @@ fn flat_structure(reader: &mut Reader<'_>, tag: Tag) -> Result<Bytes, Error> {
         }
         Ok(())
     })?;
-    Ok(items.freeze())
+    let items = items.freeze();
+    if encoded_is_known(&items, AT_REST) { Ok(items) } else { Err(unknown) }
 }

@@ -1,7 +1,10 @@
 //! The language from outside: published exchanges, arbitrary messages, strict writing and hostile input.
 #![allow(missing_docs, clippy::unwrap_used)]
 
+mod hostile;
 mod published;
+mod reasons;
+mod record;
 mod round_trip;
 mod sample;
 mod strictness;

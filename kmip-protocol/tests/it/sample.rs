@@ -275,12 +275,7 @@ fn raw_items(entropy: &mut Entropy<'_>) -> Bytes {
     let mut writer = Writer::new();
     for _ in 0..entropy.below(4) {
         let item_tag = if entropy.is_stray() {
-            entropy.pick(&[
-                tag::SHORT_UNIQUE_IDENTIFIER,
-                tag::CERTIFICATE_ISSUER,
-                tag::ROTATE_NAME,
-                Tag::new(0x42_0fff),
-            ])
+            entropy.pick(&[tag::SHORT_UNIQUE_IDENTIFIER, tag::CERTIFICATE_ISSUER, tag::ROTATE_NAME])
         } else {
             entropy.pick(&[tag::OBJECT_GROUP, tag::NAME_VALUE, Tag::new(0x54_0001)])
         };

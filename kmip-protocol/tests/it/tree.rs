@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use kmip_protocol::Tag;
 use kmip_protocol::dictionary::Names;
-use kmip_ttlv::{Dictionary, Error, ItemType, Limits, Reader};
+use kmip_ttlv::{Dictionary, Error, ItemType, Limits, Reader, Writer};
 
 /// An item: of a structure the items in it, of anything else the bytes of its value.
 #[derive(Clone, PartialEq)]
@@ -20,6 +20,44 @@ impl Item {
         let item = Self::read(&mut reader).unwrap();
         reader.finish().unwrap();
         item
+    }
+
+    pub(crate) fn encode(&self) -> Bytes {
+        let mut writer = Writer::new();
+        self.write(&mut writer);
+        writer.finish().into_bytes()
+    }
+
+    fn write(&self, writer: &mut Writer) {
+        if self.item_type == ItemType::Structure {
+            return writer
+                .structure(self.tag, |inside| self.items.iter().for_each(|item| item.write(inside)));
+        }
+        let [_, tag @ ..] = self.tag.value().to_be_bytes();
+        let length = u32::try_from(self.value.len()).unwrap().to_be_bytes();
+        let mut bytes = [&tag[..], &[self.item_type.code()], &length, &self.value].concat();
+        bytes.resize(bytes.len().next_multiple_of(8), 0);
+        writer.raw(&bytes);
+    }
+
+    /// Number of items in the tree.
+    pub(crate) fn count(&self) -> usize {
+        1 + self.items.iter().map(Self::count).sum::<usize>()
+    }
+
+    /// Changes the list that holds the item of this number, counted from 1 in the order of encoding.
+    pub(crate) fn change(&mut self, number: usize, change: &dyn Fn(&mut Vec<Self>, usize)) {
+        let mut first = 1;
+        for at in 0..self.items.len() {
+            if number == first {
+                return change(&mut self.items, at);
+            }
+            let count = self.items[at].count();
+            if number < first + count {
+                return self.items[at].change(number - first, change);
+            }
+            first += count;
+        }
     }
 
     fn read(reader: &mut Reader<'_>) -> Result<Self, Error> {
