@@ -2,6 +2,7 @@
 
 use kmip_protocol::attribute::{
     Attribute, AttributeReference, AttributeRow, AttributeType, Attributes, Change, Instances, Setter,
+    UsageLimits,
 };
 use kmip_protocol::enumeration::{ResultReason, State};
 
@@ -9,7 +10,7 @@ use crate::fault::Fault;
 use crate::record::Record;
 
 /// The vendor of attributes that the server alone sets (KMIP 2.1 section 4.60).
-const SERVER_VENDOR: &str = "y";
+pub(crate) const SERVER_VENDOR: &str = "y";
 
 /// Attributes that the table says the server sets, but that it takes from what the client asks for.
 const REQUESTED: &[AttributeType] = &[
@@ -83,9 +84,21 @@ pub fn judge_modified(record: &Record, position: usize, attribute: &Attribute) -
     }
 }
 
+/// An attribute as the server keeps it when a client has set it: all uses are left of new Usage Limits, whatever the
+/// client says (4.59).
+pub fn as_kept(attribute: Attribute) -> Attribute {
+    match attribute {
+        Attribute::UsageLimits(limits) => {
+            Attribute::UsageLimits(UsageLimits { count: Some(limits.total), ..limits })
+        }
+        other => other,
+    }
+}
+
 /// Judges the deletion of an attribute.
 pub fn judge_deleted(record: &Record, reference: &AttributeReference) -> Result<(), Fault> {
     match reference {
+        AttributeReference::Known(AttributeType::UsageLimits) if has_been_used(record) => Err(used()),
         AttributeReference::Known(known) => judge_change(record, known.row(), known.row().delete),
         AttributeReference::Custom { .. } => refuse_server_vendor(reference),
     }
@@ -127,8 +140,21 @@ fn judge_value(record: &Record, attribute: &Attribute) -> Result<(), Fault> {
         Attribute::Extractable(true) if !record.flag(AttributeType::Extractable) => {
             Err(Fault::permission_denied("Extractable cannot be set"))
         }
+        Attribute::UsageLimits(_) if has_been_used(record) => Err(used()),
         _ => Ok(()),
     }
+}
+
+/// Whether uses have been counted or allocated: then the limits stay as they are (4.59).
+fn has_been_used(record: &Record) -> bool {
+    match record.attribute(AttributeType::UsageLimits) {
+        Some(Attribute::UsageLimits(limits)) => limits.count.is_some_and(|left| left != limits.total),
+        _ => false,
+    }
+}
+
+fn used() -> Fault {
+    Fault::permission_denied("the Usage Limits of a key that has been used are not changed")
 }
 
 fn refuse_server_vendor(reference: &AttributeReference) -> Result<(), Fault> {

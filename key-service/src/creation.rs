@@ -28,6 +28,8 @@ use crate::record::{Record, index_key};
 pub enum Origin {
     /// The server generated it.
     Generated,
+    /// The server worked it out from other objects.
+    Derived,
     /// The client brought it.
     Registered,
 }
@@ -72,7 +74,7 @@ pub async fn draft(
         sealed: None,
     };
     for attribute in attributes.iter().filter(|attribute| is_kept(attribute)) {
-        record.add(detach(attribute)?);
+        record.add(attribute_rules::as_kept(detach(attribute)?));
     }
     complete(&mut record, origin, object, context)?;
     Ok(record)
@@ -84,17 +86,74 @@ pub async fn finish(
     mut record: Record,
     object: &ManagedObject,
 ) -> Result<ByteString, Fault> {
-    if has_secret(object) {
-        context.seal(&mut record, object).await?;
-    }
+    seal(context, &mut record, object).await?;
     let unique_identifier = record.unique_identifier.clone();
     context.insert(record);
     Ok(unique_identifier)
 }
 
-/// Whether there is anything to seal: a key whose value is elsewhere has nothing.
-fn has_secret(object: &ManagedObject) -> bool {
-    object.key_block().is_none_or(|block| block.key_value.is_some())
+/// Seals `object` into `record`, if there is anything to seal: a key whose value is elsewhere has nothing.
+pub async fn seal(context: &Context<'_>, record: &mut Record, object: &ManagedObject) -> Result<(), Fault> {
+    if object.key_block().is_none_or(|block| block.key_value.is_some()) {
+        context.service.seal(record, object).await?;
+    }
+    Ok(())
+}
+
+/// The format that a client asks for a new key (4.26).
+pub fn wanted_format(attributes: &Attributes) -> Option<KeyFormatType> {
+    attributes.iter().find_map(|attribute| match attribute {
+        Attribute::KeyFormatType(format) => Some(*format),
+        _ => None,
+    })
+}
+
+/// Keeps a new key in another format than the default: it has the digests of both (4.21).
+pub fn reform(record: &mut Record, object: &ManagedObject) {
+    let Some(block) = object.key_block() else { return };
+    record.set(Attribute::KeyFormatType(block.key_format_type));
+    if let Some(digest) = digest_of(object) {
+        record.add(Attribute::Digest(digest));
+    }
+}
+
+/// Makes an object with the attributes given and nothing else, but for those that every object has to have and that
+/// are missing (6.1.25).
+pub async fn import(
+    context: &Context<'_>,
+    unique_identifier: ByteString,
+    attributes: Attributes,
+    object: &ManagedObject,
+) -> Result<Record, Fault> {
+    let service = context.service;
+    let groups = object_groups(&attributes);
+    let mut given = Record {
+        tenant: context.principal.tenant.clone(),
+        service: service.sealer.service_of(&context.principal.tenant, &groups).await?,
+        unique_identifier,
+        sequence: service.clock.stamp(),
+        version: 1,
+        object_type: object.object_type(),
+        attributes: Attributes::default(),
+        sealed: None,
+    };
+    for attribute in attributes.iter().filter(|attribute| !is_field(attribute)) {
+        given.add(detach(attribute)?);
+    }
+    let mut completed = given.clone();
+    complete(&mut completed, Origin::Registered, object, context)?;
+    for instance in completed.attributes.instances {
+        let attribute_type = instance.attribute.attribute_type();
+        if attribute_type.is_some_and(|missing| given.attribute(missing).is_none()) {
+            given.attributes.instances.push(instance);
+        }
+    }
+    Ok(given)
+}
+
+/// What a record spells as a field.
+fn is_field(attribute: &Attribute) -> bool {
+    matches!(attribute, Attribute::UniqueIdentifier(_) | Attribute::ObjectType(_))
 }
 
 /// What the server works out by itself, whatever the client says.
@@ -128,7 +187,7 @@ fn object_groups(attributes: &Attributes) -> Vec<ByteString> {
 }
 
 /// Adds the attributes of the templates that a 1.x request names; its own go before theirs.
-async fn with_templates(context: &Context<'_>, mut attributes: Attributes) -> Result<Attributes, Fault> {
+pub async fn with_templates(context: &Context<'_>, mut attributes: Attributes) -> Result<Attributes, Fault> {
     for name in std::mem::take(&mut attributes.templates) {
         let template = find_template(context, &name).await?;
         for attribute in template.attributes.iter() {
@@ -186,7 +245,7 @@ fn complete(
 fn set_dates(record: &mut Record, origin: Origin, now: DateTime) {
     record.set(Attribute::InitialDate(now));
     record.set(Attribute::LastChangeDate(now));
-    if origin == Origin::Generated {
+    if origin != Origin::Registered {
         set_default(record, Attribute::OriginalCreationDate(now));
     }
     record.set(Attribute::State(State::PreActive));
@@ -231,14 +290,14 @@ fn describe_value(record: &mut Record, object: &ManagedObject) -> Result<(), Fau
         ManagedObject::Certificate(certificate) => {
             record.set(Attribute::CertificateType(certificate.certificate_type));
             certificate::describe(record, &certificate.certificate_value);
-            set_digest(record, &certificate.certificate_value, None);
+            record.set(Attribute::Digest(digest(&certificate.certificate_value, None)));
         }
         ManagedObject::CertificateRequest(request) => {
-            set_digest(record, &request.certificate_request_value, None)
+            record.set(Attribute::Digest(digest(&request.certificate_request_value, None)));
         }
         ManagedObject::OpaqueObject(opaque) => {
             record.set(Attribute::OpaqueDataType(opaque.opaque_data_type));
-            set_digest(record, opaque.opaque_data_value.expose(), None);
+            record.set(Attribute::Digest(digest(opaque.opaque_data_value.expose(), None)));
         }
         _ => describe_key(record, object)?,
     }
@@ -256,16 +315,8 @@ fn describe_key(record: &mut Record, object: &ManagedObject) -> Result<(), Fault
     if let Some(length) = block.cryptographic_length {
         agree(record, Attribute::CryptographicLength(length))?;
     }
-    match &block.key_value {
-        Some(KeyValue::Plain { material: KeyMaterial::Bytes(bytes), .. }) => {
-            set_digest(record, bytes.expose(), Some(block.key_format_type));
-        }
-        Some(KeyValue::Plain { material, .. }) => {
-            let mut writer = Writer::new();
-            material.write(&mut writer, tag::KEY_MATERIAL, V2_1);
-            set_digest(record, writer.as_slice(), Some(block.key_format_type));
-        }
-        Some(KeyValue::Wrapped(wrapped)) => set_digest(record, wrapped, Some(block.key_format_type)),
+    match digest_of(object) {
+        Some(digest) => record.set(Attribute::Digest(digest)),
         None => record.set(Attribute::KeyValuePresent(false)),
     }
     Ok(())
@@ -282,10 +333,25 @@ fn agree(record: &mut Record, attribute: Attribute) -> Result<(), Fault> {
     Ok(())
 }
 
-fn set_digest(record: &mut Record, value: &[u8], key_format_type: Option<KeyFormatType>) {
-    record.set(Attribute::Digest(Digest {
+/// The digest of a key; `None` if its value is not here.
+fn digest_of(object: &ManagedObject) -> Option<Digest> {
+    let block = object.key_block()?;
+    let format = Some(block.key_format_type);
+    Some(match block.key_value.as_ref()? {
+        KeyValue::Plain { material: KeyMaterial::Bytes(bytes), .. } => digest(bytes.expose(), format),
+        KeyValue::Plain { material, .. } => {
+            let mut writer = Writer::new();
+            material.write(&mut writer, tag::KEY_MATERIAL, V2_1);
+            digest(writer.as_slice(), format)
+        }
+        KeyValue::Wrapped(wrapped) => digest(wrapped, format),
+    })
+}
+
+fn digest(value: &[u8], key_format_type: Option<KeyFormatType>) -> Digest {
+    Digest {
         hashing_algorithm: HashingAlgorithm::Sha256,
         digest_value: Some(Bytes::copy_from_slice(&crypto::sha256(value))),
         key_format_type,
-    }));
+    }
 }

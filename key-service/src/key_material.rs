@@ -48,6 +48,14 @@ pub fn raw(object: &ManagedObject) -> Result<Secret, Fault> {
     }
 }
 
+/// The bytes of a key block whose key is one string of bytes.
+///
+/// # Errors
+/// As [`symmetric`].
+pub fn bytes(block: &KeyBlock) -> Result<Secret, Fault> {
+    bytes_of(plain_value(block)?).map(Secret::share)
+}
+
 /// The private key that an object holds. Takes a millisecond for RSA, whose numbers are checked.
 ///
 /// # Errors
@@ -264,8 +272,12 @@ fn block(format: Format, algorithm: CryptographicAlgorithm, length: i32, materia
 
 fn plain(object: &ManagedObject) -> Result<(&KeyBlock, &KeyMaterial), Fault> {
     let block = object.key_block().ok_or_else(wrong_type)?;
+    Ok((block, plain_value(block)?))
+}
+
+fn plain_value(block: &KeyBlock) -> Result<&KeyMaterial, Fault> {
     match &block.key_value {
-        Some(KeyValue::Plain { material, .. }) => Ok((block, material)),
+        Some(KeyValue::Plain { material, .. }) => Ok(material),
         Some(KeyValue::Wrapped(_)) => Err(Fault::new(
             ResultReason::InvalidField,
             "the key was registered wrapped and cannot be used here",

@@ -3,7 +3,8 @@
 //! * [`batch`]: the way of a request message; [`operations`]: one file an operation.
 //! * [`service`]: the rules bound to their ports and settings; [`context`]: what one operation works with.
 //! * [`streams`]: operations in several parts; [`workers`]: long computations.
-//! * [`record`]: what is kept of an object; [`creation`], [`attribute_rules`], [`lifecycle_dates`], [`usage`]: the rules.
+//! * [`record`]: what is kept of an object; [`creation`], [`attribute_rules`], [`lifecycle_dates`], [`usage`],
+//!   [`replacement`]: the rules.
 //! * [`key_material`], [`parameters`]: keys and their parameters as cryptography takes them; [`wrapping`]: key wrapping.
 //! * [`chain`]: what Core and Gateway agree on.
 //! * [`port`]: storage, sealing, time, randomness, audit; [`store`]: the stores.
@@ -31,6 +32,7 @@ pub mod parameters;
 pub mod port;
 pub mod principal;
 pub mod record;
+pub mod replacement;
 pub mod service;
 pub mod store;
 pub mod streams;

@@ -34,7 +34,7 @@ pub fn judge(
 }
 
 /// Process Start Date and Protect Stop Date bound the use of an active key (4.40, 4.41).
-fn judge_dates(context: &Context<'_>, record: &Record, purpose: Purpose) -> Result<(), Fault> {
+pub(crate) fn judge_dates(context: &Context<'_>, record: &Record, purpose: Purpose) -> Result<(), Fault> {
     let now = context.service.clock.now();
     let starts = record.date(AttributeType::ProcessStartDate);
     let stops = record.date(AttributeType::ProtectStopDate);

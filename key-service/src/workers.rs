@@ -35,6 +35,17 @@ impl Workers {
         run(&self.private_key_operations, work).await
     }
 
+    /// Stretches a password. Takes the place of a key pair: it takes as long.
+    ///
+    /// # Errors
+    /// If the computation was broken off.
+    pub async fn stretch_password<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Fault> {
+        run(&self.key_pair_generations, work).await
+    }
+
     /// Generates a key pair.
     ///
     /// # Errors

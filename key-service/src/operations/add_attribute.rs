@@ -3,7 +3,7 @@
 use kmip_protocol::attribute::{Attribute, Attributes, Instance};
 use kmip_protocol::operation::{AddAttributeRequest, AddAttributeResponse};
 
-use crate::attribute_rules;
+use crate::attribute_rules::{self, as_kept};
 use crate::context::Context;
 use crate::creation::detach;
 use crate::fault::Fault;
@@ -14,7 +14,7 @@ pub(super) async fn handle(
     request: AddAttributeRequest,
 ) -> Result<AddAttributeResponse, Fault> {
     let record = context.object(request.unique_identifier.as_ref()).await?;
-    let attribute = detach(only(&request.new_attribute)?)?;
+    let attribute = as_kept(detach(only(&request.new_attribute)?)?);
     attribute_rules::judge_added(&record, &attribute, context.service.settings.maximum_attributes)?;
     let mut changed = Record::clone(&record);
     let index = changed.add(attribute.clone());

@@ -1,5 +1,6 @@
 //! Create (6.1.8): generates a symmetric key.
 
+use bytestring::ByteString;
 use kmip_protocol::attribute::{Attribute, Attributes};
 use kmip_protocol::codec::Secret;
 use kmip_protocol::enumeration::{CryptographicAlgorithm, KeyFormatType, ObjectType, ResultReason};
@@ -11,6 +12,7 @@ use kmip_ttlv::SecretBuffer;
 use crate::context::Context;
 use crate::creation::{self, Origin};
 use crate::fault::Fault;
+use crate::{crypto, key_material};
 
 pub(super) async fn handle(
     context: &mut Context<'_>,
@@ -19,16 +21,32 @@ pub(super) async fn handle(
     if request.object_type != ObjectType::SymmetricKey {
         return Err(Fault::new(ResultReason::InvalidObjectType, "Create makes symmetric keys only"));
     }
-    let key = generate(context, &request.attributes)?;
-    let unique_identifier = creation::create(context, Origin::Generated, request.attributes, &key).await?;
+    let attributes = creation::with_templates(context, request.attributes).await?;
+    let key = generate(context, &attributes)?;
+    let unique_identifier = keep(context, attributes, key).await?;
     Ok(CreateResponse { object_type: ObjectType::SymmetricKey, unique_identifier })
+}
+
+/// Keeps a generated symmetric key in the format that the client asks for.
+async fn keep(
+    context: &mut Context<'_>,
+    attributes: Attributes,
+    mut key: ManagedObject,
+) -> Result<ByteString, Fault> {
+    let wanted = creation::wanted_format(&attributes);
+    let mut record = creation::draft(context, Origin::Generated, attributes, &key).await?;
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != KeyFormatType::Raw) {
+        key_material::convert(&mut key, wanted, None)?;
+        creation::reform(&mut record, &key);
+    }
+    creation::finish(context, record, &key).await
 }
 
 /// Generates the key that `attributes` ask for.
 pub(super) fn generate(context: &Context<'_>, attributes: &Attributes) -> Result<ManagedObject, Fault> {
     let (algorithm, length) = wanted(attributes)?;
     judge_algorithm(context, algorithm)?;
-    judge_quantum_safe(attributes, length)?;
+    judge_quantum_safe(attributes, length >= QUANTUM_SAFE_BITS)?;
     let key_bytes = key_bytes(algorithm, length)?;
     let mut material = SecretBuffer::from(vec![0; key_bytes]);
     context.service.entropy.fill(&mut material)?;
@@ -84,11 +102,11 @@ pub(super) fn judge_algorithm(context: &Context<'_>, algorithm: CryptographicAlg
     Ok(())
 }
 
-/// A 128-bit key does not count as quantum safe (case QS-M-2-21).
-fn judge_quantum_safe(attributes: &Attributes, length: i32) -> Result<(), Fault> {
+/// A 128-bit key does not count as quantum safe (case QS-M-2-21), and no key pair does.
+pub(super) fn judge_quantum_safe(attributes: &Attributes, is_safe: bool) -> Result<(), Fault> {
     let wanted = attributes.iter().any(|attribute| matches!(attribute, Attribute::QuantumSafe(true)));
-    if wanted && length < QUANTUM_SAFE_BITS {
-        return Err(Fault::general_failure("a key of this length is not quantum safe"));
+    if wanted && !is_safe {
+        return Err(Fault::general_failure("a key of this algorithm and length is not quantum safe"));
     }
     Ok(())
 }
@@ -97,14 +115,14 @@ fn judge_quantum_safe(attributes: &Attributes, length: i32) -> Result<(), Fault>
 const QUANTUM_SAFE_BITS: i32 = 256;
 
 /// Bytes of a key of `length` bits, if the algorithm has such keys.
-fn key_bytes(algorithm: CryptographicAlgorithm, length: i32) -> Result<usize, Fault> {
+pub(super) fn key_bytes(algorithm: CryptographicAlgorithm, length: i32) -> Result<usize, Fault> {
     use CryptographicAlgorithm as A;
-    let fits = match algorithm {
-        A::Aes => matches!(length, 128 | 192 | 256),
-        // Parity bits count in the key but not in its length.
-        A::TripleDes => matches!(length, 112 | 168 | 128 | 192),
-        A::ChaCha20 | A::ChaCha20Poly1305 => length == 256,
-        A::HmacSha1
+    let bounds = match algorithm {
+        A::Aes | A::TripleDes | A::ChaCha20 | A::ChaCha20Poly1305 => 0..=i32::MAX,
+        A::Camellia | A::Aria => 128..=256,
+        A::Blowfish | A::Cast5 | A::Rc4 => 40..=448,
+        A::HmacMd5
+        | A::HmacSha1
         | A::HmacSha224
         | A::HmacSha256
         | A::HmacSha384
@@ -112,21 +130,9 @@ fn key_bytes(algorithm: CryptographicAlgorithm, length: i32) -> Result<usize, Fa
         | A::HmacSha3_224
         | A::HmacSha3_256
         | A::HmacSha3_384
-        | A::HmacSha3_512 => length % 8 == 0 && (64..=4096).contains(&length),
-        A::Camellia | A::Aria => matches!(length, 128 | 192 | 256),
-        A::Blowfish | A::Cast5 | A::Rc4 => length % 8 == 0 && (40..=448).contains(&length),
-        _ => {
-            let message = "keys of this algorithm are not made here";
-            return Err(Fault::new(ResultReason::InvalidField, message));
-        }
+        | A::HmacSha3_512 => 64..=4096,
+        _ => return Err(Fault::invalid_field("keys of this algorithm are not made here")),
     };
-    if !fits {
-        return Err(Fault::invalid_field("the algorithm has no keys of this length"));
-    }
-    let bits = match (algorithm, length) {
-        (A::TripleDes, 112) => 128,
-        (A::TripleDes, 168) => 192,
-        _ => length,
-    };
-    usize::try_from(bits / 8).map_err(|_| Fault::invalid_field("the length is negative"))
+    let bytes = crypto::symmetric_key_bytes(algorithm, length).filter(|_| bounds.contains(&length));
+    bytes.ok_or_else(|| Fault::invalid_field("the algorithm has no keys of this length"))
 }

@@ -5,7 +5,7 @@ use kmip_protocol::enumeration::ResultReason;
 use kmip_protocol::operation::{ModifyAttributeRequest, ModifyAttributeResponse};
 
 use super::add_attribute::{answered, only};
-use crate::attribute_rules;
+use crate::attribute_rules::{self, as_kept};
 use crate::context::Context;
 use crate::creation::detach;
 use crate::fault::Fault;
@@ -16,7 +16,7 @@ pub(super) async fn handle(
     request: ModifyAttributeRequest,
 ) -> Result<ModifyAttributeResponse, Fault> {
     let record = context.object(request.unique_identifier.as_ref()).await?;
-    let attribute = detach(only(&request.new_attribute)?)?;
+    let attribute = as_kept(detach(only(&request.new_attribute)?)?);
     if let Some(attribute_type) = attribute.attribute_type() {
         attribute_rules::judge_changeable(attribute_type)?;
     }

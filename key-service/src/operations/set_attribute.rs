@@ -6,7 +6,7 @@ use kmip_protocol::operation::{SetAttributeRequest, SetAttributeResponse};
 
 use super::add_attribute::only;
 use super::modify_attribute::note_exposure;
-use crate::attribute_rules;
+use crate::attribute_rules::{self, as_kept};
 use crate::context::Context;
 use crate::creation::detach;
 use crate::fault::Fault;
@@ -17,7 +17,7 @@ pub(super) async fn handle(
     request: SetAttributeRequest,
 ) -> Result<SetAttributeResponse, Fault> {
     let record = context.object(request.unique_identifier.as_ref()).await?;
-    let attribute = detach(only(&request.new_attribute)?)?;
+    let attribute = as_kept(detach(only(&request.new_attribute)?)?);
     let multi_valued =
         || Fault::new(ResultReason::MultiValuedAttribute, "the attribute may have several values");
     let attribute_type = attribute.attribute_type().ok_or_else(multi_valued)?;

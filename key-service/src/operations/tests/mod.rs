@@ -3,5 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod cryptography;
+mod keys;
+mod lifecycle;
 mod streaming;
 mod wrapping;
