@@ -337,7 +337,7 @@ macro_rules! structure {
         }
     };
     (@write essential $value:expr, $writer:ident, $version:ident, $tag:ident) => {
-        for value in &$value {
+        if let Some(value) = &$value {
             $crate::codec::Item::write(value, $writer, $crate::tag::$tag, $version);
         }
     };
