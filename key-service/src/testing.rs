@@ -73,7 +73,7 @@ struct TestSealer;
 const SEALING_KEY: [u8; crypto::SEALING_KEY_BYTES] = [7; crypto::SEALING_KEY_BYTES];
 
 fn associated_data(binding: &Binding) -> Vec<u8> {
-    [&*binding.tenant.as_bytes(), &*ObjectBinding::from(binding).encode()].concat()
+    [&**binding.tenant.as_bytes(), &ObjectBinding::from(binding).encode()].concat()
 }
 
 #[async_trait]

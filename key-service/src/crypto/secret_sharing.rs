@@ -101,7 +101,7 @@ fn split<F: Field>(
     threshold: usize,
     entropy: &dyn Entropy,
 ) -> Result<Vec<SecretBuffer>, CryptoError> {
-    if secret.is_empty() || secret.len() % F::BYTES != 0 {
+    if secret.is_empty() || !secret.len().is_multiple_of(F::BYTES) {
         return Err(CryptoError::InvalidLength);
     }
     let mut coefficients = zeros(secret.len() * (threshold - 1));
@@ -121,7 +121,7 @@ fn split<F: Field>(
 /// Lagrange's interpolation at zero.
 fn join<F: Field>(shares: &[(usize, &[u8])]) -> Result<SecretBuffer, CryptoError> {
     let length = shares.first().map_or(0, |(_, share)| share.len());
-    if length % F::BYTES != 0 {
+    if !length.is_multiple_of(F::BYTES) {
         return Err(CryptoError::InvalidLength);
     }
     let weights: Vec<F> = (0..shares.len()).map(|index| weight(shares, index)).collect();

@@ -139,6 +139,7 @@ async fn judge(
 }
 
 /// Where an operation is after a part.
+#[expect(clippy::large_enum_variant, reason = "moved once a part, never kept")]
 pub(super) enum Progress {
     /// That was the last part.
     Done(State),
