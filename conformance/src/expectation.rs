@@ -55,7 +55,14 @@ pub enum Standing {
     Passed,
     /// It failed, and no reason for this is known; or it passed although it is listed.
     Failed(String),
-    /// It was not run, or it failed for a known reason.
+    /// It failed, for a reason that is known.
+    Known {
+        /// The reason.
+        reason: String,
+        /// What failed.
+        what: String,
+    },
+    /// It was not run, or it shows a behaviour that excludes the server's own.
     Skipped(String),
 }
 
@@ -94,7 +101,9 @@ impl Expectations {
             (Verdict::Passed, None) => Standing::Passed,
             (Verdict::Passed, Some(_)) => Standing::Failed("passes although listed as failing".to_owned()),
             (Verdict::Failed(what), None) => Standing::Failed(what.clone()),
-            (Verdict::Failed(what), Some(reason)) => Standing::Skipped(format!("known: {reason} [{what}]")),
+            (Verdict::Failed(what), Some(reason)) => {
+                Standing::Known { reason: reason.to_owned(), what: what.clone() }
+            }
         }
     }
 
@@ -187,7 +196,8 @@ mod tests {
         let standing = |label: &str, verdict| expectations.standing(&outcome(label, verdict));
         assert_eq!(standing("B-1", Verdict::Passed), Standing::Passed);
         assert_eq!(standing("B-1", failed()), Standing::Failed("different".to_owned()));
-        assert_eq!(standing("A-1", failed()), Standing::Skipped("known: because [different]".to_owned()));
+        let known = Standing::Known { reason: "because".to_owned(), what: "different".to_owned() };
+        assert_eq!(standing("A-1", failed()), known);
         let passes = standing("A-1", Verdict::Passed);
         assert_eq!(passes, Standing::Failed("passes although listed as failing".to_owned()));
     }

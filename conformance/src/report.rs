@@ -36,8 +36,8 @@ impl Report {
         self.count(|standing| matches!(standing, Standing::Failed(_))) == 0
     }
 
-    /// Writes the table, the totals, and as the last line `N passed, N failed, N skipped`. Cases that passed are in the table only
-    /// if `is_verbose`.
+    /// Writes the table, the totals, and as the last line `N passed, N failed, N skipped`, where cases that fail for a known reason
+    /// count as skipped. Those that did not fail by surprise are in the table only if `is_verbose`; else their reasons are.
     ///
     /// # Errors
     /// Of the output.
@@ -45,12 +45,17 @@ impl Report {
         let width = self.lines.iter().map(|line| line.outcome.label.len()).max().unwrap_or(0);
         for line in &self.lines {
             let (word, what) = match &line.standing {
-                Standing::Passed if is_verbose => ("passed", ""),
-                Standing::Passed => continue,
-                Standing::Failed(what) => ("FAILED", what.as_str()),
-                Standing::Skipped(why) => ("skipped", why.as_str()),
+                Standing::Failed(what) => ("FAILED", what.clone()),
+                _ if !is_verbose => continue,
+                Standing::Passed => ("passed", String::new()),
+                Standing::Known { reason, what } => ("known", format!("{reason} [{what}]")),
+                Standing::Skipped(why) => ("skipped", why.clone()),
             };
-            writeln!(out, "{} {:width$}  {word:7}  {what}", line.subject, line.outcome.label)?;
+            let line = format!("{} {:width$}  {word:7}  {what}", line.subject, line.outcome.label);
+            writeln!(out, "{}", line.trim_end())?;
+        }
+        for ((subject, reason), count) in self.reasons() {
+            writeln!(out, "{subject}: {count} skipped: {reason}")?;
         }
         for ((subject, version, set), (passed, all)) in self.totals() {
             writeln!(out, "{subject} {version} {set}: {passed} of {all}")?;
@@ -60,8 +65,19 @@ impl Report {
             "{} passed, {} failed, {} skipped",
             self.count(|standing| *standing == Standing::Passed),
             self.count(|standing| matches!(standing, Standing::Failed(_))),
-            self.count(|standing| matches!(standing, Standing::Skipped(_)))
+            self.count(|standing| matches!(standing, Standing::Known { .. } | Standing::Skipped(_)))
         )
+    }
+
+    /// How many cases were skipped or failed for which reason, for each subject.
+    fn reasons(&self) -> BTreeMap<(&str, &str), usize> {
+        let mut reasons = BTreeMap::new();
+        for line in &self.lines {
+            if let Standing::Known { reason, .. } | Standing::Skipped(reason) = &line.standing {
+                *reasons.entry((line.subject.as_str(), reason.as_str())).or_default() += 1;
+            }
+        }
+        reasons
     }
 
     /// Passed cases and all cases, for each subject, version and collection.
@@ -94,6 +110,9 @@ impl Report {
                 let inside = match &line.standing {
                     Standing::Passed => String::new(),
                     Standing::Failed(what) => format!("<failure message=\"{}\"/>", escape(what)),
+                    Standing::Known { reason, what } => {
+                        format!("<skipped message=\"{}\"/>", escape(&format!("{reason} [{what}]")))
+                    }
                     Standing::Skipped(why) => format!("<skipped message=\"{}\"/>", escape(why)),
                 };
                 let _ = writeln!(
@@ -111,10 +130,11 @@ impl Report {
     /// The report as JSON.
     pub fn json(&self) -> serde_json::Value {
         let cases = self.lines.iter().map(|line| {
-            let (standing, detail) = match &line.standing {
-                Standing::Passed => ("passed", None),
-                Standing::Failed(what) => ("failed", Some(what)),
-                Standing::Skipped(why) => ("skipped", Some(why)),
+            let (standing, difference, reason) = match &line.standing {
+                Standing::Passed => ("passed", None, None),
+                Standing::Failed(what) => ("failed", Some(what), None),
+                Standing::Known { reason, what } => ("known", Some(what), Some(reason)),
+                Standing::Skipped(why) => ("skipped", None, Some(why)),
             };
             json!({
                 "subject": line.subject,
@@ -123,7 +143,8 @@ impl Report {
                 "set": line.outcome.set.to_string(),
                 "passes": line.outcome.verdict == Verdict::Passed,
                 "standing": standing,
-                "detail": detail,
+                "difference": difference,
+                "reason": reason,
                 "seconds": line.outcome.duration.as_secs_f64(),
             })
         });

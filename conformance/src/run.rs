@@ -68,7 +68,10 @@ impl Runner {
     /// itself as far as it can.
     pub fn run(&mut self, case: &Case) -> Outcome {
         let start = Instant::now();
-        let verdict = match Wire::new(&self.subject, encoding_of(case, self.encoding), suite_of(case)) {
+        let encoding = encoding_of(case, self.encoding);
+        let is_text = matches!(encoding, Encoding::Xml | Encoding::Json);
+        let verdict = match Wire::new(&self.subject, encoding, suite_of(case)) {
+            Ok(_) if is_text && has_bytes(case) => Verdict::Skipped("bytes have no text form".to_owned()),
             Ok(wire) => self.steps(Progress::new(case, wire)),
             Err(WireError::NoHttps) => Verdict::Skipped("the subject has no HTTPS address".to_owned()),
             Err(error) => Verdict::Failed(error.to_string()),
@@ -158,6 +161,10 @@ fn encoding_of(case: &Case, default: Encoding) -> Encoding {
         "MSGENC-JSON-M" => Encoding::Json,
         _ => default,
     }
+}
+
+fn has_bytes(case: &Case) -> bool {
+    case.steps.iter().any(|step| matches!(step.request, Request::Bytes(_)))
 }
 
 fn suite_of(case: &Case) -> Suite {

@@ -277,6 +277,8 @@ fn the_random_number_generator_is_the_servers() {
     };
     assert!(passes("GetAttributes", &generator("ANSIX9_31"), &generator("Unspecified")));
     assert!(!passes("GetAttributes", &generator("ANSIX9_31"), &(OBJECT.to_owned() + "<Attributes/>")));
+    let empty = OBJECT.to_owned() + &inside("Attributes", "<RandomNumberGenerator/>");
+    assert!(!passes("GetAttributes", &generator("ANSIX9_31"), &empty), "its algorithm is told");
 }
 
 #[test]
