@@ -30,13 +30,14 @@ pub fn write_core(layout: &Layout, settings: &DevSettings) -> Result<(), Error> 
 /// Writes the Gateway's configuration, for a Core that listens at `core`.
 ///
 /// # Errors
-/// If the store is none that there is, or the file cannot be written.
+/// If the file cannot be written.
 pub fn write_gateway(layout: &Layout, settings: &DevSettings, core: SocketAddr) -> Result<(), Error> {
     let configuration = json!({
         "listen": local(settings.gateway_port),
         "https_listen": local(settings.https_port),
         "admin_listen": local(settings.gateway_admin_port),
-        "store": store(layout, &settings.store)?,
+        "state_directory": layout.state("gateway"),
+        "store": settings.store,
         "tls": tls(layout, layout.pki().server("gateway")),
         "core": {
             "client": { "address": core },
@@ -44,21 +45,6 @@ pub fn write_gateway(layout: &Layout, settings: &DevSettings, core: SocketAddr) 
         },
     });
     write(&layout.configuration("gateway"), &configuration)
-}
-
-/// The store as the Gateway wants it named.
-///
-/// # Errors
-/// If there is no such store.
-pub fn store(layout: &Layout, wanted: &str) -> Result<String, Error> {
-    match wanted {
-        "memory" => Ok("memory".to_owned()),
-        "embedded" => Ok(format!("embedded:{}", layout.state("gateway").join("keys.redb").display())),
-        url if url.starts_with("redis://") || url.starts_with("postgres://") => Ok(url.to_owned()),
-        other => Err(Error::Option(format!(
-            "there is no store \"{other}\": use memory, embedded, redis://… or postgres://…"
-        ))),
-    }
 }
 
 fn local(port: u16) -> SocketAddr {

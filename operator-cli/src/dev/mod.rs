@@ -56,25 +56,34 @@ struct Stack {
 impl Stack {
     async fn start(layout: &Layout, settings: &DevSettings) -> Result<Self, Error> {
         layout.pki().ensure()?;
-        configuration::store(layout, &settings.store)?;
         claim_ports(settings)?;
         configuration::write_core(layout, settings)?;
         let core = ServerProcess::start("core", &layout.configuration("core")).await?;
-        let core_address = core.address("listen")?;
-        let operator = Operator::of_stack(layout, core_address)?;
+        match Self::start_gateway(layout, settings, &core).await {
+            Ok((gateway, endpoints)) => Ok(Self { core, gateway, endpoints }),
+            Err(error) => {
+                core.stop().await;
+                Err(error)
+            }
+        }
+    }
+
+    /// Starts the Gateway, once the tenants have what it needs at the Core.
+    async fn start_gateway(
+        layout: &Layout,
+        settings: &DevSettings,
+        core: &ServerProcess,
+    ) -> Result<(ServerProcess, Endpoints), Error> {
+        let (core, core_admin) = (core.address("listen")?, core.address("admin")?);
+        let operator = Operator::of_stack(layout, core)?;
         for name in pki::TENANTS {
             tenant::ensure(&operator, name).await?;
         }
-        configuration::write_gateway(layout, settings, core_address)?;
-        let gateway = ServerProcess::start("gateway", &layout.configuration("gateway")).await?;
-        let endpoints = Endpoints {
-            gateway: gateway.address("listen")?,
-            https: gateway.address("https")?,
-            gateway_admin: gateway.address("admin")?,
-            core: core_address,
-            core_admin: core.address("admin")?,
-        };
-        Ok(Self { core, gateway, endpoints })
+        configuration::write_gateway(layout, settings, core)?;
+        let server = ServerProcess::start("gateway", &layout.configuration("gateway")).await?;
+        let (gateway, https) = (server.address("listen")?, server.address("https")?);
+        let gateway_admin = server.address("admin")?;
+        Ok((server, Endpoints { gateway, https, gateway_admin, core, core_admin }))
     }
 
     /// Waits until either server ends by itself.
@@ -116,6 +125,15 @@ impl Stop {
 
 /// Refuses what cannot be had before anything is made.
 fn judge(settings: &DevSettings) -> Result<(), Error> {
+    let is_url = |text: &str| text.starts_with("redis://") || text.starts_with("postgres://");
+    match settings.store.as_str() {
+        "memory" | "embedded" => {}
+        url if is_url(url) => {}
+        other => {
+            let kinds = "memory, embedded, redis://… or postgres://…";
+            return Err(Error::Option(format!("there is no store \"{other}\": use {kinds}")));
+        }
+    }
     match settings.l1.as_str() {
         "software" => Ok(()),
         token if token.starts_with("pkcs11:") => {

@@ -121,7 +121,6 @@ fn no_server_outlives_the_stack() {
     let children = stack.children();
     kill_process(stack.pid(), Signal::KILL).unwrap();
     stack.wait();
-    // The servers held the log pipe and nothing else to wait for; the kernel has sent them SIGTERM.
     for child in children {
         while test_kill_process(child).is_ok() {
             std::thread::yield_now();

@@ -33,9 +33,10 @@ fn page() -> String {
     let mut versions: Vec<Version> = SUPPORTED.to_vec();
     versions.reverse();
     page += &versions.iter().map(Version::to_string).collect::<Vec<_>>().join(", ");
-    page += ": TTLV over mutual TLS at Gateway and Core, and TTLV, XML or JSON in `POST /kmip` over HTTPS at the Gateway.\n\
-             A request is answered in its own version, message by message. What a version does not know is never sent to it;\n\
-             what it does not know yet is understood all the same.\n\n\
+    page += ": TTLV over mutual TLS at Gateway and Core,\n\
+             and TTLV, XML or JSON in `POST /kmip` over HTTPS at the Gateway. A request is answered in its own\n\
+             version, message by message. What a version does not know is never sent to it; what it does not know yet is\n\
+             understood all the same.\n\n\
              ## Operations\n\n\
              ● the version has the operation. *Gateway* and *Core* tell who does it today; an operation that neither does is\n\
              understood and refused with Operation Not Supported. The Core does what its role table says, below.\n\n";
@@ -80,15 +81,18 @@ fn mark(is: bool) -> &'static str {
 
 /// `GetAttributeList` as the specification writes it: Get Attribute List.
 fn title(operation: Operation) -> String {
-    let name = operation.to_string();
+    let name: Vec<char> = operation.to_string().replace("PKCS_11", "PKCS#11").chars().collect();
     let mut title = String::new();
-    let mut before = ' ';
-    for character in name.chars() {
-        if character.is_uppercase() && (before.is_lowercase() || before.is_ascii_digit()) {
+    for (index, character) in name.iter().enumerate() {
+        let follows_word = index > 0 && name[index - 1].is_lowercase();
+        let begins_word = index > 0 && name.get(index + 1).is_some_and(|next| next.is_lowercase());
+        if character.is_uppercase() && (follows_word || begins_word) {
             title.push(' ');
         }
-        title.push(character);
-        before = character;
+        title.push(*character);
     }
     title
+        .replace("Re Key", "Re-key")
+        .replace("Re Certify", "Re-certify")
+        .replace("Re Provision", "Re-Provision")
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdout, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
@@ -11,22 +11,21 @@ use tempfile::TempDir;
 use crate::tidy::workspace;
 
 /// A running stack; it ends with the test.
-pub struct Stack {
+pub(crate) struct Stack {
     process: Child,
-    output: BufReader<ChildStdout>,
     endpoints: Value,
     /// The folder in which `run/` is.
-    pub folder: TempDir,
+    pub(crate) folder: TempDir,
 }
 
 impl Stack {
     /// Starts a stack that keeps its keys in memory.
-    pub fn start() -> Self {
+    pub(crate) fn start() -> Self {
         Self::start_in(TempDir::new().unwrap(), &["--store", "memory"])
     }
 
     /// Starts a stack in `folder`, which may have had one before.
-    pub fn start_in(folder: TempDir, options: &[&str]) -> Self {
+    pub(crate) fn start_in(folder: TempDir, options: &[&str]) -> Self {
         let mut process = dev(folder.path(), options).stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
@@ -34,51 +33,46 @@ impl Stack {
         assert!(!line.is_empty(), "the stack did not start: {}", process.wait().unwrap());
         let ready: Value = serde_json::from_str(&line).unwrap();
         assert_eq!(ready["ready"], Value::Bool(true));
-        Self { process, output, endpoints: ready["endpoints"].clone(), folder }
+        Self { process, endpoints: ready["endpoints"].clone(), folder }
     }
 
     /// The address of a server, as host:port.
-    pub fn address(&self, of: &str) -> &str {
+    pub(crate) fn address(&self, of: &str) -> &str {
         self.endpoints[of].as_str().unwrap()
     }
 
     /// The port of a server.
-    pub fn port(&self, of: &str) -> u16 {
+    pub(crate) fn port(&self, of: &str) -> u16 {
         self.address(of).rsplit_once(':').unwrap().1.parse().unwrap()
     }
 
     /// A file of the development PKI.
-    pub fn pki(&self, file: &str) -> PathBuf {
+    pub(crate) fn pki(&self, file: &str) -> PathBuf {
         self.folder.path().join("run/pki").join(file)
     }
 
     /// The process of `krypton dev`.
-    pub fn pid(&self) -> Pid {
+    pub(crate) fn pid(&self) -> Pid {
         Pid::from_raw(self.process.id() as i32).unwrap()
     }
 
     /// The processes of the servers.
-    pub fn children(&self) -> Vec<Pid> {
+    pub(crate) fn children(&self) -> Vec<Pid> {
         let id = self.process.id();
         let listed = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
         listed.split_whitespace().map(|pid| Pid::from_raw(pid.parse().unwrap()).unwrap()).collect()
     }
 
     /// Waits for the end of `krypton dev`.
-    pub fn wait(&mut self) -> ExitStatus {
+    pub(crate) fn wait(&mut self) -> ExitStatus {
         self.process.wait().unwrap()
     }
 
     /// Stops the stack as SIGTERM does and returns the folder for another start.
-    pub fn stop(mut self) -> TempDir {
+    pub(crate) fn stop(mut self) -> TempDir {
         kill_process(self.pid(), Signal::TERM).unwrap();
         assert!(self.wait().success());
         std::mem::replace(&mut self.folder, TempDir::new().unwrap())
-    }
-
-    /// Waits until the servers' end of the pipe is closed as well.
-    pub fn drain(&mut self) {
-        std::io::copy(&mut self.output, &mut std::io::sink()).unwrap();
     }
 }
 
@@ -92,7 +86,7 @@ impl Drop for Stack {
 }
 
 /// `krypton dev --dir run` in `folder`, on free ports.
-pub fn dev(folder: &Path, options: &[&str]) -> Command {
+pub(crate) fn dev(folder: &Path, options: &[&str]) -> Command {
     let mut command = krypton(folder);
     command.arg("--json").arg("dev");
     for port in ["gateway", "core", "https", "gateway-admin", "core-admin"] {
@@ -103,7 +97,7 @@ pub fn dev(folder: &Path, options: &[&str]) -> Command {
 }
 
 /// `krypton --dir run` in `folder`.
-pub fn krypton(folder: &Path) -> Command {
+pub(crate) fn krypton(folder: &Path) -> Command {
     let program = Path::new(env!("CARGO_BIN_EXE_krypton"));
     for server in ["krypton-core", "krypton-gateway"] {
         let built = program.with_file_name(server).exists();
@@ -115,7 +109,7 @@ pub fn krypton(folder: &Path) -> Command {
 }
 
 /// The Python of the virtual environment with PyKMIP.
-pub fn python() -> Command {
+pub(crate) fn python() -> Command {
     let python = workspace().join(".venv/bin/python");
     assert!(python.exists(), "there is no .venv: `make test` makes it, as does `tools/setup.sh test`");
     Command::new(python)

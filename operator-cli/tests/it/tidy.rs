@@ -20,18 +20,18 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
 ];
 
 /// Crates whose tests may use the servers as libraries.
-const TESTS_KNOW_SERVERS: &[&str] = &["operator-cli", "conformance"];
+const TESTS_KNOW_SERVERS: &[&str] = &["gateway-server", "operator-cli", "conformance"];
 
 const SERVERS: &[&str] = &["core-server", "gateway-server"];
 
 /// Lines of a source file at most.
-const MAXIMUM_LINES: usize = 700;
+const MAXIMUM_LINES: usize = 750;
 
 /// Files that are one table: they may be longer.
 const TABLES: &[&str] = &["kmip-protocol/src/enumeration.rs", "kmip-protocol/src/tag.rs"];
 
-/// The one file with `unsafe` code.
-const UNSAFE_FILE: &str = "key-service/src/memory/pages.rs";
+/// The one file with `unsafe` code, and a test whose allocator looks for secrets in what is given back.
+const UNSAFE_FILES: &[&str] = &["key-service/src/memory/pages.rs", "kmip-ttlv/tests/it/secret_buffer.rs"];
 
 /// Files that are read: those that a person writes.
 const EXTENSIONS: &[&str] = &["rs", "toml", "md", "sh", "py", "yml", "yaml", "sql"];
@@ -94,16 +94,17 @@ fn files_are_short_enough_to_read() {
 }
 
 #[test]
-fn unsafe_code_is_in_one_file() {
+fn unsafe_code_is_where_it_is_known() {
     let is_unsafe = |line: &str| {
         let code = line.split("//").next().unwrap_or_default();
         let forms =
             ["unsafe {", "unsafe fn", "unsafe impl", "unsafe trait", "unsafe extern", "allow(unsafe_code)"];
         forms.iter().any(|form| code.contains(form)) && !code.contains('"')
     };
-    let sources: Vec<_> = files(&["rs"]).into_iter().filter(|(path, _)| path != UNSAFE_FILE).collect();
+    let sources: Vec<_> =
+        files(&["rs"]).into_iter().filter(|(path, _)| !UNSAFE_FILES.contains(&path.as_str())).collect();
     let found = lines(&sources).into_iter().filter(|(_, line)| is_unsafe(line));
-    // The module of the one file is let out of the crate's prohibition where it is declared.
+    // The module of the first file is let out of the crate's prohibition where it is declared.
     let allowed = |place: &str| {
         place.starts_with("key-service/src/memory.rs") || place.starts_with("key-service/src/memory/mod.rs")
     };
@@ -123,7 +124,8 @@ fn no_path_of_a_machine_stands_in_the_tree() {
             })
         })
     };
-    let found = lines(&files(EXTENSIONS)).into_iter().filter(|(_, line)| is_path(line));
+    let texts = files(EXTENSIONS);
+    let found = lines(&texts).into_iter().filter(|(_, line)| is_path(line));
     assert_none(
         "paths of a machine",
         &found.map(|(place, line)| format!("{place}: {line}")).collect::<Vec<_>>(),
@@ -131,7 +133,7 @@ fn no_path_of_a_machine_stands_in_the_tree() {
 }
 
 /// The root of the workspace.
-pub fn workspace() -> PathBuf {
+pub(crate) fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().to_owned()
 }
 

@@ -22,8 +22,8 @@ CBC = {
     "block_cipher_mode": enums.BlockCipherMode.CBC,
     "padding_method": enums.PaddingMethod.PKCS5,
 }
-# PyKMIP cannot decode attributes that it does not know (Extractable, Key Value Present, ...), and one of them spoils the whole
-# answer. From 1.4 on a server has such, so these are asked for by name.
+# PyKMIP cannot decode some attributes that a complete server has (docs/CLIENTS.md tells which), and one of them spoils the whole
+# answer: so these are asked for by name.
 READABLE = ["Object Type", "Cryptographic Algorithm", "Cryptographic Length", "Cryptographic Usage Mask", "Name", "State"]
 
 
@@ -64,12 +64,12 @@ class MainJob(unittest.TestCase):
         _, found = self.client.get_attributes(uid, names or READABLE)
         return {a.attribute_name.value: a.attribute_value for a in found}
 
-    def assert_refused(self, reason, call, *arguments, **options):
+    def refused(self, call, *arguments):
+        """The reason and message with which a call is refused."""
         with self.assertRaises(KmipOperationFailure) as refused:
-            call(*arguments, **options)
-        self.assertEqual(refused.exception.reason, reason)
+            call(*arguments)
         self.assertTrue(refused.exception.message)
-        return refused.exception
+        return refused.exception.reason, refused.exception.message
 
     def test_create_and_get(self):
         uid = self.create(name="create")
@@ -110,9 +110,10 @@ class MainJob(unittest.TestCase):
         self.assertEqual(self.attributes(uid, ["State"]).keys(), {"State"})
 
     def test_get_all_attributes(self):
-        if VERSION >= enums.KMIPVersion.KMIP_1_4:
-            self.skipTest("PyKMIP decodes no attribute that is new in KMIP 1.4")
-        _, found = self.client.get_attributes(self.create(name="all attributes"))
+        if not enums.KMIPVersion.KMIP_1_1 <= VERSION <= enums.KMIPVersion.KMIP_1_3:
+            self.skipTest("PyKMIP decodes neither the Digest of 1.0 nor what is new in 1.4")
+        key = objects.SymmetricKey(AES, 128, bytes(16), ENCRYPT_DECRYPT, name="all attributes")
+        _, found = self.client.get_attributes(self.client.register(key))
         self.assertLessEqual(set(READABLE), {a.attribute_name.value for a in found})
 
     def test_attribute_list(self):
@@ -129,7 +130,7 @@ class MainJob(unittest.TestCase):
             self.assertEqual(self.client.locate(attributes=[name(other)]), [])
 
     def test_locate_by_other_attributes(self):
-        keys = [objects.SymmetricKey(AES, 128, bytes([n]) * 16, masks=ENCRYPT_DECRYPT) for n in range(5)]
+        keys = [objects.SymmetricKey(AES, 128, bytes([n]) * 16, ENCRYPT_DECRYPT, name="page %d" % n) for n in range(5)]
         uids = {self.client.register(key) for key in keys}
         self.create()
         by_length = [
@@ -151,19 +152,18 @@ class MainJob(unittest.TestCase):
         uid = self.create(name="life")
         self.client.activate(uid)
         self.assertEqual(self.attributes(uid, ["State"])["State"].value, enums.State.ACTIVE)
-        with self.assertRaises(KmipOperationFailure):
-            self.client.activate(uid)
+        self.refused(self.client.activate, uid)
         self.client.revoke(enums.RevocationReasonCode.CESSATION_OF_OPERATION, uid, "no longer needed")
         self.assertEqual(self.attributes(uid, ["State"])["State"].value, enums.State.DEACTIVATED)
         self.client.destroy(uid)
-        self.assert_refused(enums.ResultReason.ITEM_NOT_FOUND, self.client.get, uid)
+        reason, _ = self.refused(self.client.get, uid)
+        self.assertIn(reason, [enums.ResultReason.ITEM_NOT_FOUND, enums.ResultReason.OBJECT_DESTROYED])
         self.assertEqual(self.client.locate(attributes=[name("life")]), [])
 
     def test_active_keys_are_not_destroyed(self):
         uid = self.create()
         self.client.activate(uid)
-        with self.assertRaises(KmipOperationFailure):
-            self.client.destroy(uid)
+        self.refused(self.client.destroy, uid)
         self.assertEqual(len(self.client.get(uid).value), 32)
 
     def test_compromised_key(self):
@@ -176,8 +176,7 @@ class MainJob(unittest.TestCase):
             self.skipTest("Encrypt and Decrypt are new in KMIP 1.2")
         uid = self.create()
         iv = bytes(16)
-        with self.assertRaises(KmipOperationFailure):
-            self.client.encrypt(b"not active yet", uid, CBC, iv)
+        self.refused(self.client.encrypt, b"not active yet", uid, CBC, iv)
         self.client.activate(uid)
         sealed, _ = self.client.encrypt(b"attack at dawn", uid, CBC, iv)
         self.assertEqual(len(sealed), 16)
@@ -193,10 +192,9 @@ class MainJob(unittest.TestCase):
         self.assertEqual(self.client.decrypt(sealed, uid, CBC, iv), b"attack at dawn")
 
     def test_discover_versions(self):
-        result = self.client.proxy.discover_versions()
         if VERSION < enums.KMIPVersion.KMIP_1_1:
-            self.assertEqual(result.result_status.value, enums.ResultStatus.OPERATION_FAILED)
             self.skipTest("Discover Versions is new in KMIP 1.1")
+        result = self.client.proxy.discover_versions()
         self.assertEqual(result.result_status.value, enums.ResultStatus.SUCCESS)
         versions = [(version.major, version.minor) for version in result.protocol_versions]
         self.assertEqual(versions, [(2, 1), (2, 0), (1, 4), (1, 3), (1, 2), (1, 1), (1, 0)])
@@ -221,9 +219,9 @@ class MainJob(unittest.TestCase):
             for call in [globex.get, globex.destroy, globex.activate, globex.get_attribute_list,
                          lambda uid: globex.get_attributes(uid, ["State"]),
                          lambda uid: globex.revoke(enums.RevocationReasonCode.KEY_COMPROMISE, uid)]:
-                theirs = self.assert_refused(enums.ResultReason.ITEM_NOT_FOUND, call, uid)
-                nobodys = self.assert_refused(enums.ResultReason.ITEM_NOT_FOUND, call, "no-such-object")
-                self.assertEqual(theirs.message, nobodys.message)
+                reason, _ = theirs = self.refused(call, uid)
+                self.assertIn(reason, [enums.ResultReason.ITEM_NOT_FOUND, enums.ResultReason.OBJECT_NOT_FOUND])
+                self.assertEqual(theirs, self.refused(call, "no-such-object"))
             self.assertEqual(globex.locate(attributes=[name("of acme")]), [])
             self.assertNotIn(uid, globex.locate())
             # A name is taken within a tenant only.
