@@ -252,8 +252,9 @@ impl RequestMessage {
     fn read_tracking(message: &Bytes, limits: Limits, version: &mut Option<Version>) -> Result<Self, Error> {
         let mut reader = Reader::new(message, limits)?;
         let request = reader.structure(tag::REQUEST_MESSAGE, |reader| {
-            *version = peek_version(reader, limits)?;
-            let header = RequestHeader::read(reader, tag::REQUEST_HEADER, V2_1)?;
+            let before = reader.clone();
+            let header = RequestHeader::read(reader, tag::REQUEST_HEADER, V2_1)
+                .inspect_err(|_| *version = version_of_unreadable(before, limits))?;
             *version = Some(header.protocol_version);
             let mut items = Vec::new();
             while let Some(next) = reader.peek_tag()? {
@@ -311,21 +312,16 @@ impl RequestHeader {
     }
 }
 
-/// Looks at the version of a header that may turn out to be unreadable further on.
-fn peek_version(reader: &Reader<'_>, limits: Limits) -> Result<Option<Version>, Error> {
-    let mut ahead = reader.clone();
-    let header = ahead.raw()?;
-    let mut inside = header.reader(limits);
-    inside.structure(header.tag, |inside| {
-        let version = match inside.peek_tag()? {
-            Some(tag::PROTOCOL_VERSION) => Some(Version::read(inside, tag::PROTOCOL_VERSION, V2_1)?),
-            _ => None,
-        };
-        while !inside.is_empty() {
-            inside.skip()?;
-        }
-        Ok(version)
-    })
+/// The version of a header that cannot be read further on. `before` stands before the header.
+fn version_of_unreadable(mut before: Reader<'_>, limits: Limits) -> Option<Version> {
+    let header = before.raw().ok()?;
+    let mut version = None;
+    // What follows the version is the reason why we are here.
+    let _: Result<(), Error> = header.reader(limits).structure(header.tag, |inside| {
+        version = Some(Version::read(inside, tag::PROTOCOL_VERSION, V2_1)?);
+        Ok(())
+    });
+    version
 }
 
 impl RequestBatchItem {
