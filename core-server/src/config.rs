@@ -69,8 +69,12 @@ pub struct RequestLimits {
     pub maximum_batch_items: usize,
     /// Identifiers that one Locate returns. Default: 1,000.
     pub maximum_located_items: usize,
-    /// The lease that Obtain Lease grants on an L3, in seconds. Default: 5.
+    /// The lease that Obtain Lease grants on an L3, in seconds: how long a Gateway that is cut off goes on, and how long a
+    /// Revoke waits for it. Default: 5.
     pub lease_time_seconds: u32,
+    /// The longest lease that may be out from before a restart, in seconds. After lowering `lease_time_seconds`, the old value
+    /// belongs here for as long. Default: 5.
+    pub longest_lease_seconds: u32,
 }
 
 impl Default for RequestLimits {
@@ -80,6 +84,7 @@ impl Default for RequestLimits {
             maximum_batch_items: 256,
             maximum_located_items: 1_000,
             lease_time_seconds: 5,
+            longest_lease_seconds: 5,
         }
     }
 }

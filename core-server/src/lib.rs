@@ -6,6 +6,7 @@
 //! * [`config`], [`server`]: what an operator writes, and the running Core.
 //! * [`profile`]: who may ask for what; [`seat`]: from a certificate to a role and what can be seen from there.
 //! * [`chain`]: the objects; [`root`]: the L1s; [`vault`]: the unsealed keys; [`store`]: how rules see the store.
+//! * [`leases`]: how long Gateways may use what an L3 sealed, and how that is recalled.
 //! * `operations`: what KMIP's operations mean here.
 
 #![forbid(unsafe_code)]
@@ -13,6 +14,7 @@
 mod audit;
 pub mod chain;
 pub mod config;
+pub mod leases;
 pub mod metrics;
 mod no_sealer;
 #[doc(hidden)]

@@ -44,6 +44,7 @@ pub static PROFILE: &[Row] = &[
     row(Operation::Encrypt, GATEWAYS, "wraps data under an Active L3"),
     row(Operation::Decrypt, GATEWAYS, "unwraps data under an Active or Deactivated L3"),
     row(Operation::ObtainLease, GATEWAYS, "for how long an L3 may be used before asking again"),
+    row(Operation::SetEndpointRole, GATEWAYS, "turns the connection round, so that the Core can recall leases by Notify"),
     row(Operation::Locate, BOTH, "operators: any object; Gateways: L3s of their tenants"),
     row(Operation::GetAttributes, BOTH, "as Locate"),
     row(Operation::GetAttributeList, BOTH, "as Locate"),

@@ -12,6 +12,7 @@ use kmip_net::Identity;
 use crate::audit::TracedAudit;
 use crate::chain::{Level, REGION};
 use crate::config::Config;
+use crate::leases::Leases;
 use crate::metrics::Metrics;
 use crate::no_sealer::NoSealer;
 use crate::profile::{self, Role};
@@ -26,6 +27,8 @@ pub struct Seat {
     pub service: Service,
     /// The vault.
     pub vault: Arc<Vault>,
+    /// The leases of Gateways.
+    pub leases: Arc<Leases>,
     /// What is counted.
     pub metrics: Metrics,
     /// Bytes of a plaintext at most.
@@ -49,6 +52,8 @@ pub struct Ports {
     pub store: Arc<dyn Store>,
     /// The vault.
     pub vault: Arc<Vault>,
+    /// The leases of Gateways.
+    pub leases: Arc<Leases>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -91,7 +96,11 @@ impl Seat {
     fn new(role: Role, tenants: Option<Arc<HashSet<ByteString>>>, config: &Config, ports: &Ports) -> Self {
         let store: Arc<dyn Store> = match &tenants {
             Some(tenants) => Arc::new(ServiceKeyView::new(Arc::clone(&ports.store), Arc::clone(tenants))),
-            None => Arc::new(WatchedStore::new(Arc::clone(&ports.store), Arc::clone(&ports.vault))),
+            None => Arc::new(WatchedStore::new(
+                Arc::clone(&ports.store),
+                Arc::clone(&ports.vault),
+                Arc::clone(&ports.leases),
+            )),
         };
         let audit: Arc<dyn Audit> = Arc::new(TracedAudit);
         let service = Service::new(
@@ -107,6 +116,7 @@ impl Seat {
             role,
             service,
             vault: Arc::clone(&ports.vault),
+            leases: Arc::clone(&ports.leases),
             metrics: ports.metrics.clone(),
             maximum_plaintext_bytes: config.requests.maximum_plaintext_bytes,
             tenants,

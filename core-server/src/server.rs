@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use key_service::batch;
@@ -20,7 +21,9 @@ use thiserror::Error;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, MemorySettings};
+use crate::leases::Leases;
 use crate::metrics::Metrics;
+use crate::operations::Sitting;
 use crate::root::Roots;
 use crate::seat::{Ports, Seats};
 use crate::vault::Vault;
@@ -73,7 +76,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
     let vault = vault(&config, store.clone(), memory, metrics.clone());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
-    let ports = Ports { store, vault: Arc::clone(&vault), clock: Arc::clone(&clock), entropy, metrics };
+    let lease_time = Duration::from_secs(config.requests.lease_time_seconds.into());
+    let longest_lease = Duration::from_secs(config.requests.longest_lease_seconds.into()).max(lease_time);
+    let leases = Arc::new(Leases::new(Arc::clone(&clock), lease_time, longest_lease));
+    let ports =
+        Ports { store, vault: Arc::clone(&vault), leases, clock: Arc::clone(&clock), entropy, metrics };
     let handler = Handler { seats: Seats::new(&config, &ports), clock, limits: message_limits(&config) };
 
     let tls = ReloadableTls::server(config.tls.clone())?;
@@ -168,7 +175,7 @@ impl FrameHandler for Handler {
     async fn handle(&self, connection: &Connection, request: Bytes) -> SecretBuffer {
         let seat = self.seats.of(connection.identity());
         let principal = seat.principal(connection.identity());
-        batch::answer(seat, &seat.service, &principal, &request, self.limits).await
+        batch::answer(&Sitting { seat, connection }, &seat.service, &principal, &request, self.limits).await
     }
 
     fn refuse(&self, error: kmip_ttlv::Error) -> SecretBuffer {

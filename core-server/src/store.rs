@@ -6,22 +6,61 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytestring::ByteString;
+use key_service::chain::tenant_attribute;
 use key_service::port::{Change, IndexKey, Position, Store, StoreError};
-use key_service::record::Record;
+use key_service::record::{Record, index_key};
+use kmip_protocol::enumeration::State;
+use kmip_protocol::lifecycle::{self, Purpose};
 
-use crate::chain::{self, Level};
+use crate::chain::{self, Level, REGION};
+use crate::leases::Leases;
 use crate::vault::Vault;
 
-/// A store whose changes make the vault forget what they touch, before they are answered.
+/// A store whose changes make the vault forget what they touch, and the Gateways give up what they close, before they are
+/// answered.
 pub struct WatchedStore {
     store: Arc<dyn Store>,
     vault: Arc<Vault>,
+    leases: Arc<Leases>,
 }
 
 impl WatchedStore {
-    /// `store`, watched for `vault`.
-    pub fn new(store: Arc<dyn Store>, vault: Arc<Vault>) -> Self {
-        Self { store, vault }
+    /// `store`, watched for `vault` and `leases`.
+    pub fn new(store: Arc<dyn Store>, vault: Arc<Vault>, leases: Arc<Leases>) -> Self {
+        Self { store, vault, leases }
+    }
+
+    /// The L3s that a changed record keeps from being used from now on.
+    async fn closed_by(&self, record: &Record) -> Result<Vec<ByteString>, StoreError> {
+        let state = record.state().unwrap_or(State::PreActive);
+        let (level, tenant) = (Level::of(record), chain::tenant(record));
+        match (level, tenant) {
+            (Level::L1 | Level::L2, Some(tenant)) if !matches!(state, State::PreActive | State::Active) => {
+                let below = self.service_keys(tenant).await?;
+                let is_below = |key: &Arc<Record>| {
+                    level == Level::L1 || chain::wrapping_key(key) == Some(&record.unique_identifier)
+                };
+                Ok(below
+                    .iter()
+                    .filter(|key| is_below(key))
+                    .map(|key| key.unique_identifier.clone())
+                    .collect())
+            }
+            (Level::L3, _) if !lifecycle::allows(state, Purpose::Process) && state != State::PreActive => {
+                Ok(vec![record.unique_identifier.clone()])
+            }
+            // A compromised L3 opens nothing here either.
+            (Level::L3, _) if state == State::Compromised => Ok(vec![record.unique_identifier.clone()]),
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// The L3s of a tenant, all versions.
+    async fn service_keys(&self, tenant: &str) -> Result<Vec<Arc<Record>>, StoreError> {
+        let key = index_key(&tenant_attribute(tenant));
+        let mut records = self.store.select(REGION, key.as_ref(), None, usize::MAX).await?;
+        records.retain(|record| Level::of(record) == Level::L3);
+        Ok(records)
     }
 }
 
@@ -38,7 +77,13 @@ impl Store for WatchedStore {
         for record in &changed {
             self.vault.forget_changed(record);
         }
-        committed
+        committed?;
+        let mut closed = Vec::new();
+        for record in &changed {
+            closed.extend(self.closed_by(record).await?);
+        }
+        self.leases.revoke(&closed).await;
+        Ok(())
     }
 
     async fn select(

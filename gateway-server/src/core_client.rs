@@ -22,7 +22,7 @@ use kmip_ttlv::Limits;
 use tokio::sync::{Mutex, mpsc, oneshot};
 
 use crate::leases::Leases;
-use crate::root_keys::RootKeys;
+use crate::root_keys::{RootKeys, ServiceKey};
 
 /// Requests that wait for a messenger at most; more are refused at once.
 const MAXIMUM_WAITING: usize = 4096;
@@ -123,6 +123,14 @@ impl CoreSealer {
         Self { errands, root_keys: RootKeys::new(link), leases }
     }
 
+    async fn service_key(&self, binding: &Binding) -> Result<ByteString, SealerError> {
+        match self.root_keys.find(&binding.tenant, &binding.service).await? {
+            ServiceKey::Active(key) => Ok(key),
+            ServiceKey::Closed => Err(SealerError::Refused("the service has no active key".to_owned())),
+            ServiceKey::Unknown => Err(SealerError::NoKey),
+        }
+    }
+
     async fn ask(&self, request: impl Into<Request>) -> Result<Response, SealerError> {
         let (answer, answered) = oneshot::channel();
         let errand = Errand { request: request.into(), answer };
@@ -171,7 +179,7 @@ fn malformed() -> SealerError {
 impl Sealer for CoreSealer {
     async fn service_of(&self, tenant: &str, groups: &[ByteString]) -> Result<ByteString, SealerError> {
         for group in groups {
-            if self.root_keys.find(tenant, group).await?.is_some() {
+            if self.root_keys.find(tenant, group).await? != ServiceKey::Unknown {
                 return Ok(ByteString::from(&**group));
             }
         }
@@ -179,16 +187,12 @@ impl Sealer for CoreSealer {
     }
 
     async fn seal(&self, binding: &Binding, plaintext: Secret) -> Result<Sealed, SealerError> {
-        let key = self.root_keys.find(&binding.tenant, &binding.service).await?.ok_or(SealerError::NoKey)?;
+        let key = self.service_key(binding).await?;
         match self.seal_under(&key, binding, plaintext.share()).await {
             // The key was rotated or revoked since we last asked: ask again, once.
             Err(SealerError::Refused(_) | SealerError::NoKey) => {
                 self.root_keys.forget(&binding.tenant, &binding.service);
-                let key = self
-                    .root_keys
-                    .find(&binding.tenant, &binding.service)
-                    .await?
-                    .ok_or(SealerError::NoKey)?;
+                let key = self.service_key(binding).await?;
                 self.seal_under(&key, binding, plaintext).await
             }
             outcome => outcome,

@@ -9,6 +9,7 @@ use key_service::chain::tenant_attribute;
 use key_service::port::SealerError;
 use kmip_protocol::attribute::{Attribute, Attributes};
 use kmip_protocol::enumeration::{ObjectType, ResultStatus, State};
+use kmip_protocol::message::ResponseBatchItem;
 use kmip_protocol::operation::{LocateRequest, Response};
 
 use crate::core_client::{CoreLink, refusal};
@@ -22,8 +23,19 @@ const MAXIMUM_REMEMBERED: usize = 16_384;
 type Place = (String, String);
 
 struct Answer {
-    key: Option<ByteString>,
+    service: ServiceKey,
     asked: Instant,
+}
+
+/// What the Core says about a service of a tenant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ServiceKey {
+    /// This L3 seals for it.
+    Active(ByteString),
+    /// It had an L3 and has none that may seal now. Nothing else stands in for it.
+    Closed,
+    /// There is no such service.
+    Unknown,
 }
 
 /// The L3s of the Core by tenant and service.
@@ -37,24 +49,24 @@ impl RootKeys {
         Self { link, answers: Mutex::default() }
     }
 
-    /// The active L3 of a service; `None` if the tenant has no such service.
-    pub(crate) async fn find(&self, tenant: &str, service: &str) -> Result<Option<ByteString>, SealerError> {
+    /// The L3 of a service.
+    pub(crate) async fn find(&self, tenant: &str, service: &str) -> Result<ServiceKey, SealerError> {
         let place = (tenant.to_owned(), service.to_owned());
         if let Some(answer) = self.answers().get(&place)
             && answer.asked.elapsed() < BELIEVED_FOR
         {
-            return Ok(answer.key.clone());
+            return Ok(answer.service.clone());
         }
         let asked = Instant::now();
-        let key = self.ask(tenant, service).await?;
+        let found = self.ask(tenant, service).await?;
         let mut answers = self.answers();
         if answers.len() >= MAXIMUM_REMEMBERED {
             answers.retain(|_, answer| answer.asked.elapsed() < BELIEVED_FOR);
         }
         if answers.len() < MAXIMUM_REMEMBERED {
-            answers.insert(place, Answer { key: key.clone(), asked });
+            answers.insert(place, Answer { service: found.clone(), asked });
         }
-        Ok(key)
+        Ok(found)
     }
 
     /// Asks again the next time.
@@ -62,30 +74,35 @@ impl RootKeys {
         self.answers().remove(&(tenant.to_owned(), service.to_owned()));
     }
 
-    async fn ask(&self, tenant: &str, service: &str) -> Result<Option<ByteString>, SealerError> {
-        let wanted = [
+    async fn ask(&self, tenant: &str, service: &str) -> Result<ServiceKey, SealerError> {
+        let of_service = [
             Attribute::ObjectType(ObjectType::SymmetricKey),
             Attribute::ObjectGroup(ByteString::from(service)),
-            Attribute::State(State::Active),
             tenant_attribute(tenant),
         ];
+        let active = of_service.iter().cloned().chain([Attribute::State(State::Active)]);
+        if let Some(key) = self.locate(Attributes::new(active)).await? {
+            return Ok(ServiceKey::Active(key));
+        }
+        let any = self.locate(Attributes::new(of_service)).await?;
+        Ok(if any.is_some() { ServiceKey::Closed } else { ServiceKey::Unknown })
+    }
+
+    async fn locate(&self, attributes: Attributes) -> Result<Option<ByteString>, SealerError> {
         let request = LocateRequest {
             maximum_items: Some(1),
             offset_items: None,
             storage_status_mask: None,
             object_group_member: None,
-            attributes: Attributes::new(wanted),
+            attributes,
         };
         let items = self.link.send(&[request.into()]).await?;
         match items.into_iter().next() {
             Some(item) if item.result_status != ResultStatus::Success => Err(refusal(&item)),
-            Some(item) => match item.payload {
-                Some(Response::Locate(located)) => {
-                    Ok(located.unique_identifiers.first().map(|key| ByteString::from(&**key)))
-                }
-                _ => Ok(None),
-            },
-            None => Ok(None),
+            Some(ResponseBatchItem { payload: Some(Response::Locate(located)), .. }) => {
+                Ok(located.unique_identifiers.first().map(|key| ByteString::from(&**key)))
+            }
+            _ => Ok(None),
         }
     }
 

@@ -153,6 +153,7 @@ impl Batch<'_> {
         let commits_each = option != BatchErrorContinuationOption::Undo || items.len() == 1;
         let mut context = Context::new(self.service, self.principal, self.header.protocol_version);
         context.commits_each = commits_each;
+        context.client_correlation_value = self.header.client_correlation_value.clone();
         let mut answers: Vec<ResponseBatchItem> = Vec::with_capacity(items.len());
         for item in items {
             let outcome = self.run_item(&mut context, item, commits_each).await;

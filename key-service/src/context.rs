@@ -25,6 +25,8 @@ pub struct Context<'a> {
     pub principal: &'a Principal,
     /// The version of the message.
     pub version: Version,
+    /// The Client Correlation Value of the message.
+    pub client_correlation_value: Option<ByteString>,
     /// What the batch has dealt with.
     pub placeholders: Placeholders,
     changes: Vec<Change>,
@@ -43,6 +45,7 @@ impl<'a> Context<'a> {
             service,
             principal,
             version,
+            client_correlation_value: None,
             placeholders,
             changes: Vec::new(),
             vault_keys,

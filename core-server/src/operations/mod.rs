@@ -9,25 +9,33 @@ mod obtain_lease;
 mod query;
 mod register;
 mod revoke;
+mod set_endpoint_role;
 
 use async_trait::async_trait;
 use key_service::batch::Operations;
 use key_service::context::Context;
 use key_service::fault::Fault;
 use key_service::operations;
+use kmip_net::Connection;
 use kmip_protocol::operation::{Operation, Request, Response};
 
 use crate::profile::{self, Role};
 use crate::seat::Seat;
 
+/// A seat, and the connection that is served from it.
+pub(crate) struct Sitting<'a> {
+    pub(crate) seat: &'a Seat,
+    pub(crate) connection: &'a Connection,
+}
+
 #[async_trait]
-impl Operations for Seat {
+impl Operations for Sitting<'_> {
     fn offers(&self, operation: Operation) -> bool {
-        profile::allows(self.role, operation)
+        profile::allows(self.seat.role, operation)
     }
 
     fn refusal(&self, operation: Operation) -> Fault {
-        if self.role == Role::Stranger {
+        if self.seat.role == Role::Stranger {
             Fault::permission_denied("the certificate belongs to no operator and no known Gateway")
         } else if profile::knows(operation) {
             Fault::permission_denied("the operation is not for this role")
@@ -37,14 +45,18 @@ impl Operations for Seat {
     }
 
     async fn handle(&self, context: &mut Context<'_>, request: Request) -> Result<Response, Fault> {
+        let seat = self.seat;
         Ok(match request {
             Request::Activate(request) => activate::handle(context, request).await?.into(),
-            Request::Create(request) => create::handle(self, context, request).await?.into(),
-            Request::Decrypt(request) => decrypt::handle(self, context, request).await?.into(),
-            Request::Encrypt(request) => encrypt::handle(self, context, request).await?.into(),
-            Request::ObtainLease(request) => obtain_lease::handle(self, context, request).await?.into(),
+            Request::Create(request) => create::handle(seat, context, request).await?.into(),
+            Request::Decrypt(request) => decrypt::handle(seat, context, request).await?.into(),
+            Request::Encrypt(request) => encrypt::handle(seat, context, request).await?.into(),
+            Request::ObtainLease(request) => obtain_lease::handle(seat, context, request).await?.into(),
             Request::Query(request) => query::handle(context, request).await?,
-            Request::Register(request) => register::handle(self, context, request).await?.into(),
+            Request::Register(request) => register::handle(seat, context, request).await?.into(),
+            Request::SetEndpointRole(request) => {
+                set_endpoint_role::handle(seat, self.connection, context, &request)?.into()
+            }
             Request::Revoke(request) => revoke::handle(context, request).await?.into(),
             request => match attributes::changed_object(&request) {
                 Some(identifier) => attributes::handle(context, &identifier, request).await?,

@@ -1,12 +1,15 @@
 //! Obtain Lease: for how long a Gateway may use what an L3 sealed before it asks again. Granted only while the L3 could
 //! be used here: a lease on a closed tenant would outlive its closing.
 
+use bytestring::ByteString;
 use key_service::context::Context;
 use key_service::fault::Fault;
 use kmip_protocol::attribute::AttributeType;
+use kmip_protocol::codec::Interval;
 use kmip_protocol::operation::{ObtainLeaseRequest, ObtainLeaseResponse};
 
 use super::encrypt::use_key;
+use crate::leases::Life;
 use crate::metrics::Use;
 use crate::seat::Seat;
 
@@ -20,9 +23,20 @@ pub(super) async fn handle(
         Ok(key.record().date(AttributeType::LastChangeDate))
     })
     .await?;
+    let granted = seat.leases.grant(&unique_identifier, &life(context));
+    let lease_time = granted.ok_or_else(|| Fault::permission_denied("the key was revoked"))?;
     Ok(ObtainLeaseResponse {
         unique_identifier,
-        lease_time: context.service.lease_time(),
+        lease_time: Interval(u32::try_from(lease_time.as_secs()).unwrap_or(u32::MAX)),
         last_change_date: changed.unwrap_or_else(|| context.service.clock.now()),
     })
+}
+
+/// The life of the Gateway that asks. One that does not name its life shares a nameless one with others of its certificate: it
+/// is never told of a revocation, and its leases delay one until they end.
+pub(super) fn life(context: &Context<'_>) -> Life {
+    Life {
+        gateway: ByteString::from(&*context.principal.name),
+        instance: ByteString::from(context.client_correlation_value.as_deref().unwrap_or_default()),
+    }
 }

@@ -73,7 +73,13 @@ impl Application {
 
     /// Makes an AES-256 key of this name.
     pub async fn create(&self, name: &str) -> Result<ByteString, Failure> {
-        let attributes = Attributes::new([
+        self.create_in(name, None).await
+    }
+
+    /// Makes an AES-256 key of this name in a service's group.
+    pub async fn create_in(&self, name: &str, group: Option<&str>) -> Result<ByteString, Failure> {
+        let group = group.map(|group| Attribute::ObjectGroup(ByteString::from(group)));
+        let described = [
             Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Aes),
             Attribute::CryptographicLength(256),
             Attribute::CryptographicUsageMask(
@@ -83,7 +89,8 @@ impl Application {
                 value: ByteString::from(name),
                 name_type: NameType::UninterpretedTextString,
             }),
-        ]);
+        ];
+        let attributes = Attributes::new(described.into_iter().chain(group));
         let object_type = ObjectType::SymmetricKey;
         match self.ask(CreateRequest { object_type, attributes, protection_storage_masks: None }).await? {
             Response::Create(created) => Ok(created.unique_identifier),

@@ -7,6 +7,8 @@ mod application;
 mod crash;
 mod hostile;
 mod isolation;
+mod operator;
 mod outage;
+mod revocation;
 mod secrets;
 mod system;

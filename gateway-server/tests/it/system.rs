@@ -64,6 +64,19 @@ impl System {
         self.start_with(name, &self.run().join(format!("{name}.toml")))
     }
 
+    /// Starts one more Gateway on ports and in a store of its own.
+    pub fn start_another_gateway(&self, number: usize) -> Server {
+        let text = std::fs::read_to_string(self.run().join("gateway.toml")).unwrap();
+        let mut configuration: toml::Table = text.parse().unwrap();
+        for listener in ["listen", "https_listen", "admin_listen"] {
+            configuration.insert(listener.to_owned(), "127.0.0.1:0".into());
+        }
+        configuration.insert("store".to_owned(), "memory".into());
+        let path = self.run().join(format!("gateway-{number}.toml"));
+        std::fs::write(&path, configuration.to_string()).unwrap();
+        self.start_with("gateway", &path)
+    }
+
     /// Starts a server with a configuration of its own.
     pub fn start_with(&self, name: &str, configuration: &Path) -> Server {
         let log = self.folder.path().join(format!("{name}.log"));
@@ -95,6 +108,16 @@ impl System {
 impl Server {
     pub fn process(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Stops the process from running, as if it were cut off from everything.
+    pub fn pause(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::STOP).unwrap();
+    }
+
+    /// Lets it run again.
+    pub fn resume(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::CONT).unwrap();
     }
 
     /// Ends the server as an operator would.

@@ -1,0 +1,170 @@
+//! The leases of Gateways on L3s, and how they are recalled: the promise that a Revoke is answered only when nobody can use
+//! the key any more. The rules are `key_service::lease`; here are the clock, the connections and the waiting.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytestring::ByteString;
+use key_service::lease::{Drift, Grantor, Revocation};
+use key_service::port::Clock;
+use kmip_net::Pusher;
+use kmip_protocol::attribute::{Attribute, Attributes};
+use kmip_protocol::enumeration::{ResultStatus, State};
+use kmip_protocol::message::{RequestHeader, RequestMessage, ResponseMessage};
+use kmip_protocol::operation::{NotifyRequest, Request};
+use kmip_protocol::version::V2_1;
+use kmip_ttlv::Limits;
+use tokio::sync::Notify;
+
+/// How long to wait before a Gateway that has not confirmed is asked again, if it has a connection.
+const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// Keys recalled in one message at most.
+const KEYS_PER_MESSAGE: usize = 200;
+
+/// One life of a Gateway: its name, and the Client Correlation Value by which this life of it goes.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Life {
+    /// The name in its certificate.
+    pub gateway: ByteString,
+    /// The life.
+    pub instance: ByteString,
+}
+
+/// The leases of a Core.
+pub struct Leases {
+    clock: Arc<dyn Clock>,
+    lease_time: Duration,
+    grantor: Mutex<Grantor<ByteString, Life>>,
+    pushers: Mutex<HashMap<Life, Pusher>>,
+    confirmed: Notify,
+}
+
+impl Leases {
+    /// Leases of `lease_time` from now on. Longer ones may be out from before a restart, up to `longest_lease`.
+    pub fn new(clock: Arc<dyn Clock>, lease_time: Duration, longest_lease: Duration) -> Self {
+        let grantor = Grantor::new(clock.monotonic(), longest_lease, Drift::default());
+        Self {
+            clock,
+            lease_time,
+            grantor: Mutex::new(grantor),
+            pushers: Mutex::default(),
+            confirmed: Notify::new(),
+        }
+    }
+
+    /// Grants a lease on an L3; returns how long it is, or `None` if the L3 was revoked.
+    pub fn grant(&self, key: &ByteString, life: &Life) -> Option<Duration> {
+        let now = self.clock.monotonic();
+        self.grantor().grant(key, life, self.lease_time, now).then_some(self.lease_time)
+    }
+
+    /// A Gateway can be told over this connection from now on.
+    pub fn subscribe(self: &Arc<Self>, life: Life, pusher: Pusher) {
+        tracing::info!(gateway = %life.gateway, "leases can be recalled");
+        self.pushers().insert(life.clone(), pusher);
+        let leases = Arc::clone(self);
+        tokio::spawn(async move { leases.forget_when_closed(life).await });
+    }
+
+    /// The live leases on an L3: who holds them, and for how long yet.
+    pub fn holders(&self, key: &ByteString) -> Vec<(Life, Duration)> {
+        let now = self.clock.monotonic();
+        self.grantor().leases(key, now).map(|(life, ends)| (life.clone(), ends.saturating_sub(now))).collect()
+    }
+
+    /// Revokes L3s: returns when no Gateway can use them any more, because it said so or because its lease has ended.
+    pub async fn revoke(self: &Arc<Self>, keys: &[ByteString]) {
+        if keys.is_empty() {
+            return;
+        }
+        let keys: Arc<[ByteString]> = keys.iter().map(|key| ByteString::from(&**key)).collect();
+        let revocation = self.grantor().revoke(&keys, self.clock.monotonic());
+        let asked = Arc::new(Mutex::new(HashSet::new()));
+        loop {
+            let confirmed = self.confirmed.notified();
+            self.recall(revocation, &keys, &asked);
+            let now = self.clock.monotonic();
+            let done_at = self.grantor().done_at(revocation);
+            if done_at <= now {
+                break;
+            }
+            let _ = tokio::time::timeout((done_at - now).min(ASK_AGAIN_AFTER), confirmed).await;
+        }
+        self.grantor().close(revocation);
+    }
+
+    /// Tells each Gateway that has not confirmed yet, unless it is being told already.
+    fn recall(
+        self: &Arc<Self>,
+        revocation: Revocation,
+        keys: &Arc<[ByteString]>,
+        asked: &Arc<Mutex<HashSet<Life>>>,
+    ) {
+        let holders: Vec<Life> = self.grantor().holders(revocation).cloned().collect();
+        for life in holders {
+            if !lock(asked).insert(life.clone()) {
+                continue;
+            }
+            let (leases, keys, asked) = (Arc::clone(self), Arc::clone(keys), Arc::clone(asked));
+            tokio::spawn(async move {
+                if leases.tell(&life, &keys).await {
+                    leases.grantor().confirm(revocation, &life);
+                    leases.confirmed.notify_waiters();
+                } else {
+                    tokio::time::sleep(ASK_AGAIN_AFTER).await;
+                }
+                lock(&asked).remove(&life);
+            });
+        }
+    }
+
+    /// Tells a Gateway that keys are revoked; returns whether it has given them up.
+    async fn tell(&self, life: &Life, keys: &[ByteString]) -> bool {
+        for keys in keys.chunks(KEYS_PER_MESSAGE) {
+            let Some(pusher) = self.pushers().get(life).cloned() else { return false };
+            let requests: Vec<Request> = keys.iter().map(notification).collect();
+            let message = RequestMessage::write(&RequestHeader::new(V2_1, requests.len()), &requests);
+            let Ok(answer) = pusher.request(message).await else { return false };
+            let Ok(answer) = ResponseMessage::read(&answer, Limits::default()) else { return false };
+            let succeeded = answer.items.iter().filter(|item| item.result_status == ResultStatus::Success);
+            if succeeded.count() != keys.len() {
+                return false;
+            }
+        }
+        true
+    }
+
+    async fn forget_when_closed(&self, life: Life) {
+        let Some(pusher) = self.pushers().get(&life).cloned() else { return };
+        pusher.closed().await;
+        let mut pushers = self.pushers();
+        // A later connection of the same life may have taken the place.
+        if pushers.get(&life).is_some_and(|current| current.connection_id() == pusher.connection_id()) {
+            pushers.remove(&life);
+            tracing::info!(gateway = %life.gateway, "the recall connection has closed");
+        }
+    }
+
+    fn grantor(&self) -> MutexGuard<'_, Grantor<ByteString, Life>> {
+        lock(&self.grantor)
+    }
+
+    fn pushers(&self) -> MutexGuard<'_, HashMap<Life, Pusher>> {
+        lock(&self.pushers)
+    }
+}
+
+/// Notify: the L3 is Deactivated for the Gateway, whatever the reason.
+fn notification(key: &ByteString) -> Request {
+    Request::from(NotifyRequest {
+        unique_identifier: key.clone(),
+        attributes: Attributes::new([Attribute::State(State::Deactivated)]),
+        attribute_references: Vec::new(),
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

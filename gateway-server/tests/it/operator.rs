@@ -1,0 +1,102 @@
+//! An operator: steers the chain of keys at the Core, in plain KMIP.
+
+use bytestring::ByteString;
+use key_service::chain::tenant_attribute;
+use kmip_protocol::attribute::{Attribute, Attributes, Link, RevocationReason};
+use kmip_protocol::enumeration::{CryptographicAlgorithm, LinkType, ObjectType, RevocationReasonCode};
+use kmip_protocol::identifier::UniqueIdentifier;
+use kmip_protocol::mask::CryptographicUsageMask;
+use kmip_protocol::operation::{
+    ActivateRequest, CreateRequest, GetAttributesRequest, LocateRequest, Response, RevokeRequest,
+};
+
+use crate::application::{Application, Failure, identifier};
+use crate::system::System;
+
+pub struct Operator(Application);
+
+impl Operator {
+    pub fn new(system: &System) -> Self {
+        let core = system.core.as_ref().expect("the Core runs").address;
+        Self(Application::new(core, &system.run().join("pki"), "operator"))
+    }
+
+    /// Makes an active L3 for a service of a tenant; returns it.
+    pub async fn add_service(&self, tenant: &str, service: &str) -> ByteString {
+        let tenant_key = self.tenant_key(tenant).await;
+        let attributes = Attributes::new([
+            Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Aes),
+            Attribute::CryptographicLength(256),
+            Attribute::CryptographicUsageMask(
+                CryptographicUsageMask::WRAP_KEY | CryptographicUsageMask::UNWRAP_KEY,
+            ),
+            Attribute::ObjectGroup(ByteString::from(service)),
+            link(tenant_key),
+        ]);
+        let object_type = ObjectType::SymmetricKey;
+        let request = CreateRequest { object_type, attributes, protection_storage_masks: None };
+        let Response::Create(created) = self.0.ask(request).await.unwrap() else {
+            panic!("another operation")
+        };
+        let key = created.unique_identifier;
+        self.0.ask(ActivateRequest { unique_identifier: identifier(&key) }).await.unwrap();
+        key
+    }
+
+    /// Revokes an object of the chain, for good.
+    pub async fn revoke(&self, key: &str) -> Result<Response, Failure> {
+        let revocation_reason = RevocationReason { code: RevocationReasonCode::KeyCompromise, message: None };
+        let unique_identifier = identifier(key);
+        self.0
+            .ask(RevokeRequest { unique_identifier, revocation_reason, compromise_occurrence_date: None })
+            .await
+    }
+
+    /// The L1 of a tenant: what its L2 links to.
+    pub async fn root(&self, tenant: &str) -> ByteString {
+        let tenant_key = self.tenant_key(tenant).await;
+        self.wrapping_key(&tenant_key).await.expect("an L2 links to its L1")
+    }
+
+    /// The L2 of a tenant: what its L3s link to.
+    async fn tenant_key(&self, tenant: &str) -> ByteString {
+        let attributes = Attributes::new([
+            tenant_attribute(tenant),
+            Attribute::ObjectGroup(ByteString::from_static("default")),
+        ]);
+        let request = LocateRequest {
+            maximum_items: None,
+            offset_items: None,
+            storage_status_mask: None,
+            object_group_member: None,
+            attributes,
+        };
+        let Response::Locate(located) = self.0.ask(request).await.unwrap() else {
+            panic!("another operation")
+        };
+        let service_key = located.unique_identifiers.first().expect("the tenant has a service `default`");
+        self.wrapping_key(service_key).await.expect("an L3 links to its L2")
+    }
+
+    async fn wrapping_key(&self, key: &str) -> Option<ByteString> {
+        let request =
+            GetAttributesRequest { unique_identifier: identifier(key), attribute_references: Vec::new() };
+        let Response::GetAttributes(got) = self.0.ask(request).await.unwrap() else {
+            panic!("another operation")
+        };
+        let wrapping_key = got.attributes.iter().find_map(|attribute| match attribute {
+            Attribute::Link(link) if link.link_type == LinkType::WrappingKeyLink => {
+                link.linked_object_identifier.as_text().cloned()
+            }
+            _ => None,
+        });
+        wrapping_key
+    }
+}
+
+fn link(key: ByteString) -> Attribute {
+    Attribute::Link(Link {
+        link_type: LinkType::WrappingKeyLink,
+        linked_object_identifier: UniqueIdentifier::Text(key),
+    })
+}
