@@ -166,7 +166,8 @@ impl Store for MemoryStore {
 
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         let changes = changes.into_iter().map(Prepared::new).collect::<Result<Vec<_>, _>>()?;
-        let mut tenants: Vec<_> = changes.iter().map(|prepared| prepared.change.record().tenant.clone()).collect();
+        let mut tenants: Vec<_> =
+            changes.iter().map(|prepared| prepared.change.record().tenant.clone()).collect();
         // Always in the same order, so that commits do not wait for each other in a circle.
         tenants.sort_unstable();
         tenants.dedup();
@@ -178,7 +179,9 @@ impl Store for MemoryStore {
 
         let stored = |tenant: &str, identifier: &str| Ok::<_, StoreError>(self.find(tenant, identifier));
         let transitions = transition::transitions(changes, stored)?;
-        transition::judge_names(&transitions, |tenant, name| Ok::<_, StoreError>(holder(&indexes[place(tenant)], name)))?;
+        transition::judge_names(&transitions, |tenant, name| {
+            Ok::<_, StoreError>(holder(&indexes[place(tenant)], name))
+        })?;
         let steps: Vec<_> = transitions.into_iter().map(|transition| self.step(transition)).collect();
         self.reserve(&steps)?;
         self.store(&steps);
@@ -278,4 +281,48 @@ fn read<T>(lock: &RwLock<T>) -> RwLockReadGuard<'_, T> {
 
 fn write<T>(lock: &RwLock<T>) -> RwLockWriteGuard<'_, T> {
     lock.write().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::store::suite::{Subject, insert, name, record, replace, store_tests, with};
+
+    store_tests!(
+        all_stores,
+        Subject { store: Arc::new(MemoryStore::new(MemoryLimits::default())), _keep: None }
+    );
+
+    #[tokio::test]
+    async fn a_full_store_refuses_inserts() {
+        let store = MemoryStore::new(MemoryLimits { maximum_records: 2, ..MemoryLimits::default() });
+        let [a, b, c] = ["a", "b", "c"].map(|identifier| record("t", identifier, 1));
+        store.commit(vec![insert(&a)]).await.unwrap();
+        assert_eq!(store.commit(vec![insert(&b), insert(&c)]).await, Err(StoreError::Full));
+        store.commit(vec![insert(&b)]).await.unwrap();
+        assert_eq!(store.commit(vec![insert(&c)]).await, Err(StoreError::Full));
+        assert!(store.fetch("t", "c").await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn a_full_store_still_takes_changes() {
+        let first = record("t", "a", 1);
+        let maximum_bytes = first.encode().len() as u64 * 16;
+        let store = MemoryStore::new(MemoryLimits { maximum_bytes, ..MemoryLimits::default() });
+        for number in 0..15 {
+            store.commit(vec![insert(&record("t", &number.to_string(), 1))]).await.unwrap();
+        }
+        store.commit(vec![insert(&first)]).await.unwrap();
+        assert_eq!(store.commit(vec![insert(&record("t", "b", 1))]).await, Err(StoreError::Full));
+        // Revoke adds a reason and a date: a little growth is allowed.
+        let grown = with(Record { version: 2, ..first.clone() }, [name("n")]);
+        store.commit(vec![replace(&grown)]).await.unwrap();
+        let too_large = with(Record { version: 3, ..first.clone() }, [name(&"n".repeat(1000))]);
+        assert_eq!(store.commit(vec![replace(&too_large)]).await, Err(StoreError::Full));
+        // Destroy makes room.
+        store.commit(vec![replace(&Record { version: 3, sealed: None, ..first.clone() })]).await.unwrap();
+        store.commit(vec![insert(&Record { sealed: None, ..record("t", "b", 1) })]).await.unwrap();
+    }
 }

@@ -1,6 +1,220 @@
-//! The stores: implementations of the port [`Store`](crate::port::Store), and how an operator picks one.
+//! The stores: implementations of the port [`Store`], and how an operator picks one.
 
+mod embedded;
 mod memory;
+#[cfg(test)]
+mod suite;
 mod transition;
 
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+use std::sync::Arc;
+
+use crate::port::Store;
+pub use embedded::{EmbeddedLimits, EmbeddedStore};
 pub use memory::{MemoryLimits, MemoryStore};
+
+/// Which store, as an operator writes it.
+#[derive(Clone, PartialEq, Eq)]
+pub enum StoreUrl {
+    /// `memory`: forgets everything when the process ends.
+    Memory,
+    /// `embedded:PATH`: the directory PATH; `embedded`: [`StoreSettings::state_directory`]`/store`.
+    Embedded(Option<PathBuf>),
+    /// `redis://…` or `rediss://…`, whole.
+    Redis(String),
+    /// `postgres://…` or `postgresql://…`, whole.
+    Postgres(String),
+}
+
+/// What a store needs beside its URL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoreSettings {
+    /// The server's own directory.
+    pub state_directory: PathBuf,
+    /// For `memory`.
+    pub memory: MemoryLimits,
+    /// For `embedded`.
+    pub embedded: EmbeddedLimits,
+}
+
+/// Why a store was not opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The URL names no store that Krypton knows.
+    #[error("the store is one of: memory, embedded, embedded:PATH, redis://…, postgres://…")]
+    UnknownUrl,
+    /// A store that this build does not have.
+    #[error("this build has no {0} store")]
+    NotBuilt(&'static str),
+    /// Another process works with it.
+    #[error("another process works with the store {}", .0.display())]
+    InUse(PathBuf),
+    /// Written by a later version, most likely.
+    #[error("the store {} has format {found}; this version reads and writes format {known}", path.display())]
+    UnknownFormat {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: u64,
+        /// What is known here.
+        known: u64,
+    },
+    /// The file is not what a store left.
+    #[error("the store {} is damaged: {what}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// It is older or emptier than it has been.
+    #[error(
+        "the store {} has lost records that were confirmed, or was replaced by an older copy: restore it from a \
+         backup, or remove its file `anchor` to go on with what is there",
+        .0.display()
+    )]
+    Lost(PathBuf),
+    /// A file or directory cannot be used.
+    #[error("{}: {error}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// Opens the store that an operator picked.
+///
+/// Blocks while a store that was not closed properly is checked.
+///
+/// # Errors
+/// If this build does not have it, or it cannot be opened.
+pub fn open(url: &StoreUrl, settings: &StoreSettings) -> Result<Arc<dyn Store>, OpenError> {
+    match url {
+        StoreUrl::Memory => Ok(Arc::new(MemoryStore::new(settings.memory))),
+        StoreUrl::Embedded(path) => {
+            let directory = path.clone().unwrap_or_else(|| settings.state_directory.join(DEFAULT_DIRECTORY));
+            Ok(Arc::new(EmbeddedStore::open(&directory, settings.embedded)?))
+        }
+        StoreUrl::Redis(_) => Err(OpenError::NotBuilt("redis")),
+        StoreUrl::Postgres(_) => Err(OpenError::NotBuilt("postgres")),
+    }
+}
+
+/// Where `embedded` is within the state directory.
+const DEFAULT_DIRECTORY: &str = "store";
+
+impl StoreUrl {
+    /// Whether what is acknowledged survives the process.
+    pub fn is_durable(&self) -> bool {
+        !matches!(self, Self::Memory)
+    }
+}
+
+impl FromStr for StoreUrl {
+    type Err = OpenError;
+
+    fn from_str(text: &str) -> Result<Self, OpenError> {
+        let (scheme, rest) = text.split_once(':').map_or((text, None), |(scheme, rest)| (scheme, Some(rest)));
+        match (scheme, rest) {
+            ("memory", None) => Ok(Self::Memory),
+            ("embedded", None) => Ok(Self::Embedded(None)),
+            ("embedded", Some(path)) if !path.is_empty() => Ok(Self::Embedded(Some(path.into()))),
+            ("redis" | "rediss", Some(rest)) if rest.starts_with("//") => Ok(Self::Redis(text.to_owned())),
+            ("postgres" | "postgresql", Some(rest)) if rest.starts_with("//") => {
+                Ok(Self::Postgres(text.to_owned()))
+            }
+            _ => Err(OpenError::UnknownUrl),
+        }
+    }
+}
+
+/// Without user and password.
+impl fmt::Display for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory"),
+            Self::Embedded(None) => f.write_str("embedded"),
+            Self::Embedded(Some(path)) => write!(f, "embedded:{}", path.display()),
+            Self::Redis(url) | Self::Postgres(url) => f.write_str(&without_secrets(url)),
+        }
+    }
+}
+
+/// As [`Display`](fmt::Display): a password must not reach a log by this way either.
+impl fmt::Debug for StoreUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Scheme and host. Whatever may hold a password is left out, in URLs that are written wrongly, too.
+fn without_secrets(url: &str) -> String {
+    let (scheme, rest) = url.split_once("//").unwrap_or((url, ""));
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = match authority.rsplit_once('@') {
+        Some((_, host)) => host,
+        None if rest.contains('@') => "",
+        None => authority,
+    };
+    format!("{scheme}//{host}")
+}
+
+impl OpenError {
+    fn file(path: &Path, error: io::Error) -> Self {
+        Self::File { path: path.to_owned(), error }
+    }
+
+    fn damaged(path: &Path, what: impl fmt::Display) -> Self {
+        Self::Damaged { path: path.to_owned(), what: what.to_string() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn urls_are_read() {
+        let read = |text: &str| text.parse::<StoreUrl>().ok();
+        assert_eq!(read("memory"), Some(StoreUrl::Memory));
+        assert_eq!(read("embedded"), Some(StoreUrl::Embedded(None)));
+        assert_eq!(read("embedded:/var/lib/x:y"), Some(StoreUrl::Embedded(Some("/var/lib/x:y".into()))));
+        assert_eq!(read("rediss://h"), Some(StoreUrl::Redis("rediss://h".to_owned())));
+        assert_eq!(read("postgresql://h"), Some(StoreUrl::Postgres("postgresql://h".to_owned())));
+        for wrong in ["", "memory:", "embedded:", "redis", "redis:h", "Memory", "mysql://h"] {
+            assert_eq!(read(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn urls_are_shown_without_secrets() {
+        for url in [
+            "redis://user:p@ss@host:1/0",
+            "redis://:p@ss@host:1",
+            "redis://host:1/?password=p@ss",
+            "redis://u:pass/@host",
+        ] {
+            let url: StoreUrl = url.parse().unwrap();
+            assert!(!format!("{url} {url:?}").contains("ss@"), "{url}");
+            assert!(!format!("{url} {url:?}").contains("pass"), "{url}");
+        }
+    }
+
+    #[test]
+    fn stores_that_are_not_built_say_so() {
+        let settings = StoreSettings {
+            state_directory: PathBuf::new(),
+            memory: MemoryLimits::default(),
+            embedded: EmbeddedLimits::default(),
+        };
+        let error = open(&"postgres://u:secret@h/d".parse().unwrap(), &settings).err().unwrap();
+        assert_eq!(error.to_string(), "this build has no postgres store");
+    }
+}

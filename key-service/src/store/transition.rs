@@ -79,7 +79,9 @@ fn judge_version(change: &Change, before: Option<&Record>) -> Result<(), StoreEr
     match (change, before) {
         (Change::Insert(_), Some(_)) => Err(StoreError::IdentifierTaken),
         (Change::Insert(record), None) if record.version == 1 => Ok(()),
-        (Change::Replace(record), Some(before)) if before.version.checked_add(1) == Some(record.version) => Ok(()),
+        (Change::Replace(record), Some(before)) if before.version.checked_add(1) == Some(record.version) => {
+            Ok(())
+        }
         _ => Err(StoreError::Conflict),
     }
 }

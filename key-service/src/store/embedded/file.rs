@@ -1,0 +1,239 @@
+//! The files of a store: made, opened, checked, copied.
+//!
+//! A store is a directory: `records.redb`, `anchor`, and `lock`, which the process that works with it holds.
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
+
+use redb::{
+    Builder, Database, DatabaseError, Durability, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
+    ReadableTableMetadata as _, StorageError,
+};
+
+use super::EmbeddedLimits;
+use super::anchor::Anchor;
+use super::layout::{self, FORMAT, INDEX, META, META_FORMAT, Progress, RECORDS, Tables};
+use crate::port::StoreError;
+use crate::store::OpenError;
+
+const DATABASE: &str = "records.redb";
+const NEW_DATABASE: &str = "records.redb.new";
+const ANCHOR: &str = "anchor";
+pub(super) const LOCK: &str = "lock";
+
+/// Rows of a backup in one transaction.
+const COPIED_ROWS: usize = 10_000;
+
+/// Opens the store in a directory whose lock is held, or makes one.
+pub(super) fn open(
+    directory: &Path,
+    limits: &EmbeddedLimits,
+) -> Result<(Database, Progress, Anchor), OpenError> {
+    let anchor_path = directory.join(ANCHOR);
+    let anchor = match Anchor::read(&anchor_path) {
+        // Torn when the power failed: the database itself tells whether anything is lost.
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
+        other => other.map_err(|error| OpenError::file(&anchor_path, error))?,
+    };
+    if !directory.join(DATABASE).exists() {
+        if let Some(Progress { records: 1.., .. }) = anchor {
+            return Err(OpenError::Lost(directory.to_owned()));
+        }
+        create_database(directory, limits)?;
+    }
+    let (database, progress) = open_database(directory, limits)?;
+    if anchor.is_some_and(|anchor| anchor.epoch > progress.epoch) {
+        return Err(OpenError::Lost(directory.to_owned()));
+    }
+    let anchor =
+        Anchor::create(&anchor_path, progress).map_err(|error| OpenError::file(&anchor_path, error))?;
+    Ok((database, progress, anchor))
+}
+
+/// Makes an empty database under another name first: one that has its own name is complete.
+fn create_database(directory: &Path, limits: &EmbeddedLimits) -> Result<(), OpenError> {
+    let path = directory.join(NEW_DATABASE);
+    let file_error = |error| OpenError::file(&path, error);
+    match fs::remove_file(&path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(file_error(error)),
+        _ => drop(owner_only(&path).map_err(file_error)?),
+    }
+    let database = builder(limits).create(&path).map_err(|error| open_error(&path, error))?;
+    write_rows(&database, Durability::Immediate, |tables| {
+        tables.write_progress(Progress { epoch: 0, records: 0 })
+    })
+    .and_then(|()| Ok(database.close()?))
+    .map_err(|error| OpenError::damaged(&path, error))?;
+    fs::rename(&path, directory.join(DATABASE)).and_then(|()| sync_directory(directory)).map_err(file_error)
+}
+
+/// Opens an existing database and checks that it is what a store left.
+pub(super) fn open_database(
+    directory: &Path,
+    limits: &EmbeddedLimits,
+) -> Result<(Database, Progress), OpenError> {
+    let path = directory.join(DATABASE);
+    // The library says that it may panic on a damaged file.
+    let opened = std::panic::catch_unwind(AssertUnwindSafe(|| builder(limits).open(&path)));
+    let database = match opened {
+        Ok(opened) => opened.map_err(|error| open_error(&path, error))?,
+        Err(_) => return Err(OpenError::damaged(&path, "its structure makes no sense")),
+    };
+    let damaged = |what: String| OpenError::damaged(&path, what);
+    match check(&database).map_err(|error| damaged(error.to_string()))? {
+        Check::Sound(progress) => Ok((database, progress)),
+        Check::UnknownFormat(found) => Err(OpenError::UnknownFormat { path, found, known: FORMAT }),
+        Check::Unsound(what) => Err(damaged(what)),
+    }
+}
+
+enum Check {
+    Sound(Progress),
+    UnknownFormat(u64),
+    Unsound(String),
+}
+
+/// A repair may open a damaged file as an empty one: the counts tell.
+fn check(database: &Database) -> Result<Check, redb::Error> {
+    let transaction = database.begin_read()?;
+    let meta = transaction.open_table(META)?;
+    match meta.get(META_FORMAT)?.map(|format| format.value()) {
+        None => return Ok(Check::Unsound("it says no format".to_owned())),
+        Some(FORMAT) => (),
+        Some(other) => return Ok(Check::UnknownFormat(other)),
+    }
+    let found = transaction.open_table(RECORDS)?.len()?;
+    Ok(match layout::read_progress(&meta)? {
+        Some(progress) if progress.records == found => Check::Sound(progress),
+        Some(progress) => {
+            Check::Unsound(format!("it has {found} records where {} were counted", progress.records))
+        }
+        None => Check::Unsound("it says no progress".to_owned()),
+    })
+}
+
+fn builder(limits: &EmbeddedLimits) -> Builder {
+    let mut builder = Builder::new();
+    builder.set_cache_size(limits.page_cache_bytes).set_repair_callback(|repair| {
+        if repair.progress() == 0.0 {
+            tracing::warn!("the store was not closed properly: every record is checked first");
+        }
+    });
+    builder
+}
+
+fn write_rows(
+    database: &Database,
+    durability: Durability,
+    write: impl FnOnce(&mut Tables<'_>) -> Result<(), StorageError>,
+) -> Result<(), redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(durability)?;
+    write(&mut Tables::open(&transaction)?)?;
+    Ok(transaction.commit()?)
+}
+
+/// Copies what a transaction sees into a new store, complete when it has its name.
+pub(super) fn copy(
+    source: &ReadTransaction,
+    target: &Path,
+    limits: &EmbeddedLimits,
+) -> Result<(), OpenError> {
+    let mut partial = target.as_os_str().to_owned();
+    partial.push(".partial");
+    let partial = Path::new(&partial);
+    let file_error = |error| OpenError::file(target, error);
+    if target.exists() {
+        return Err(file_error(io::ErrorKind::AlreadyExists.into()));
+    }
+    DirBuilder::new().mode(0o700).create(partial).map_err(|error| OpenError::file(partial, error))?;
+    let copied = copy_into(source, partial, limits).and_then(|()| {
+        fs::rename(partial, target).map_err(file_error)?;
+        sync_directory(target.parent().unwrap_or(Path::new("."))).map_err(file_error)
+    });
+    if copied.is_err() {
+        let _ = fs::remove_dir_all(partial);
+    }
+    copied
+}
+
+fn copy_into(source: &ReadTransaction, directory: &Path, limits: &EmbeddedLimits) -> Result<(), OpenError> {
+    let path = directory.join(DATABASE);
+    drop(owner_only(&path).map_err(|error| OpenError::file(&path, error))?);
+    let database = builder(limits).create(&path).map_err(|error| open_error(&path, error))?;
+    let damaged = |error: redb::Error| OpenError::damaged(&path, error);
+    let progress = copy_rows(source, &database).map_err(damaged)?;
+    database.close().map_err(|error| open_error(&path, error))?;
+    let anchor = Anchor::create(&directory.join(ANCHOR), progress);
+    anchor.map_err(|error| OpenError::file(directory, error))?;
+    sync_directory(directory).map_err(|error| OpenError::file(directory, error))
+}
+
+fn copy_rows(source: &ReadTransaction, target: &Database) -> Result<Progress, redb::Error> {
+    let (records, index) = (source.open_table(RECORDS)?, source.open_table(INDEX)?);
+    let mut rows = records.iter()?.peekable();
+    while rows.peek().is_some() {
+        write_rows(target, Durability::None, |tables| {
+            rows.by_ref().take(COPIED_ROWS).try_for_each(|row| {
+                let (key, value) = row?;
+                tables.put_record(key.value(), value.value())
+            })
+        })?;
+    }
+    let mut entries = index.iter()?.peekable();
+    while entries.peek().is_some() {
+        write_rows(target, Durability::None, |tables| {
+            entries.by_ref().take(COPIED_ROWS).try_for_each(|entry| tables.put_index(entry?.0.value()))
+        })?;
+    }
+    let progress = layout::read_progress(&source.open_table(META)?)?
+        .ok_or_else(|| redb::Error::Corrupted("it says no progress".to_owned()))?;
+    write_rows(target, Durability::Immediate, |tables| tables.write_progress(progress))?;
+    Ok(progress)
+}
+
+/// Makes the directory, if need be, for its owner alone.
+pub(super) fn make_directory(directory: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)
+}
+
+/// Opens a file, or makes it, for its owner alone.
+pub(super) fn owner_only(path: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}
+
+fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// Bytes that the disk has left; all of them if it does not say.
+pub(super) fn free_bytes(directory: &Path) -> u64 {
+    rustix::fs::statvfs(directory).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+fn open_error(path: &Path, error: DatabaseError) -> OpenError {
+    match error {
+        DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch => {
+            OpenError::InUse(path.to_owned())
+        }
+        DatabaseError::UpgradeRequired(found) => {
+            OpenError::damaged(path, format!("its database format {found} is too old"))
+        }
+        DatabaseError::Storage(StorageError::Io(error)) => OpenError::file(path, error),
+        other => OpenError::damaged(path, other),
+    }
+}
+
+/// What the rules are told of a failure of the database.
+pub(super) fn store_error(error: redb::Error) -> StoreError {
+    use io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+    match error {
+        redb::Error::Io(error) if matches!(error.kind(), StorageFull | QuotaExceeded | FileTooLarge) => {
+            StoreError::Full
+        }
+        other => StoreError::Unavailable(other.to_string()),
+    }
+}

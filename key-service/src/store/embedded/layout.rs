@@ -1,0 +1,290 @@
+//! How records lie in the database file: tables, keys, and the checksum around each record.
+//!
+//! | table | key | value |
+//! | --- | --- | --- |
+//! | `records` | tenant, identifier | value format (1 byte), checksum (16 bytes), [`Record::encode`] |
+//! | `index` | tenant, index key or none, newest first by sequence, identifier | nothing |
+//! | `meta` | `format`, `epoch`, `records` | number |
+//!
+//! Names need no table of their own: they are index keys that one record carries. Keys are compared as bytes.
+
+use std::collections::BTreeSet;
+use std::ops::Bound;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use redb::{
+    ReadTransaction, ReadableTable, StorageError, Table, TableDefinition, TableError, WriteTransaction,
+};
+
+use super::super::transition::Transition;
+use crate::crypto::sha256;
+use crate::port::{IndexKey, Position, StoreError};
+use crate::record::Record;
+
+pub(super) const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
+pub(super) const INDEX: TableDefinition<'_, &[u8], ()> = TableDefinition::new("index");
+pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+
+/// The layout described above, and all that a reader of it has to know.
+pub(super) const FORMAT: u64 = 1;
+
+pub(super) const META_FORMAT: &str = "format";
+const META_EPOCH: &str = "epoch";
+const META_RECORDS: &str = "records";
+
+const VALUE_FORMAT: u8 = 1;
+const CHECKSUM_BYTES: usize = 16;
+const SEQUENCE_BYTES: usize = 8;
+
+/// How far a store has come: the anchor outside the file says it too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Progress {
+    /// Counts the transactions.
+    pub(super) epoch: u64,
+    /// Records, destroyed ones included.
+    pub(super) records: u64,
+}
+
+/// The tables of a transaction that writes.
+pub(super) struct Tables<'t> {
+    records: Table<'t, &'static [u8], &'static [u8]>,
+    index: Table<'t, &'static [u8], ()>,
+    meta: Table<'t, &'static str, u64>,
+}
+
+impl<'t> Tables<'t> {
+    pub(super) fn open(transaction: &'t WriteTransaction) -> Result<Self, TableError> {
+        Ok(Self {
+            records: transaction.open_table(RECORDS)?,
+            index: transaction.open_table(INDEX)?,
+            meta: transaction.open_table(META)?,
+        })
+    }
+
+    pub(super) fn record(
+        &self,
+        tenant: &str,
+        unique_identifier: &str,
+    ) -> Result<Option<Bytes>, StorageError> {
+        let value = self.records.get(&*record_key(tenant, unique_identifier))?;
+        Ok(value.map(|value| Bytes::copy_from_slice(value.value())))
+    }
+
+    /// Who holds a name.
+    pub(super) fn holder(&self, tenant: &str, name: &IndexKey) -> Result<Option<ByteString>, StorageError> {
+        let prefix = index_prefix(tenant, Some(name));
+        let Some(entry) = range_after(&self.index, &prefix, None)?.next().transpose()? else {
+            return Ok(None);
+        };
+        Ok(identifier_of(&prefix, entry.0.value()))
+    }
+
+    /// Writes what a transition leaves.
+    pub(super) fn apply(&mut self, transition: &Transition) -> Result<(), StorageError> {
+        let Transition { before, after, bytes } = transition;
+        let entries_before: BTreeSet<_> = before.iter().flat_map(|before| index_entries(before)).collect();
+        let entries_after: BTreeSet<_> = index_entries(after).collect();
+        self.records.insert(&*record_key(&after.tenant, &after.unique_identifier), &*seal_value(bytes))?;
+        for entry in entries_before.difference(&entries_after) {
+            self.index.remove(&**entry)?;
+        }
+        for entry in entries_after.difference(&entries_before) {
+            self.index.insert(&**entry, ())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_progress(&mut self, progress: Progress) -> Result<(), StorageError> {
+        self.meta.insert(META_FORMAT, FORMAT)?;
+        self.meta.insert(META_EPOCH, progress.epoch)?;
+        self.meta.insert(META_RECORDS, progress.records)?;
+        Ok(())
+    }
+
+    /// Copies rows as they are.
+    pub(super) fn put_record(&mut self, key: &[u8], value: &[u8]) -> Result<(), StorageError> {
+        self.records.insert(key, value).map(drop)
+    }
+
+    pub(super) fn put_index(&mut self, key: &[u8]) -> Result<(), StorageError> {
+        self.index.insert(key, ()).map(drop)
+    }
+}
+
+/// How far the store has come, if the table says so.
+pub(super) fn read_progress(
+    meta: &impl ReadableTable<&'static str, u64>,
+) -> Result<Option<Progress>, StorageError> {
+    let number = |key| Ok::<_, StorageError>(meta.get(key)?.map(|value| value.value()));
+    let (Some(epoch), Some(records)) = (number(META_EPOCH)?, number(META_RECORDS)?) else { return Ok(None) };
+    Ok(Some(Progress { epoch, records }))
+}
+
+/// The bytes of a record, as stored.
+pub(super) fn fetch(
+    transaction: &ReadTransaction,
+    tenant: &str,
+    unique_identifier: &str,
+) -> Result<Option<Bytes>, redb::Error> {
+    let value = transaction.open_table(RECORDS)?.get_owned(&*record_key(tenant, unique_identifier))?;
+    Ok(value.map(|value| Bytes::copy_from_slice(value.value())))
+}
+
+/// The records of a page of [`Store::select`](crate::port::Store::select), as stored, with their identifiers.
+pub(super) fn select(
+    transaction: &ReadTransaction,
+    tenant: &str,
+    key: Option<&IndexKey>,
+    after: Option<Position>,
+    limit: usize,
+) -> Result<Vec<(ByteString, Bytes)>, redb::Error> {
+    let (records, index) = (transaction.open_table(RECORDS)?, transaction.open_table(INDEX)?);
+    let prefix = index_prefix(tenant, key);
+    let mut page = Vec::new();
+    let mut last_sequence: Option<Vec<u8>> = None;
+    for entry in range_after(&index, &prefix, after)? {
+        let entry = entry?;
+        let entry = entry.0.value();
+        let sequence = entry.get(prefix.len()..prefix.len() + SEQUENCE_BYTES);
+        if limit == 0 || (page.len() >= limit && last_sequence.as_deref() != sequence) {
+            break;
+        }
+        last_sequence = sequence.map(<[u8]>::to_vec);
+        let Some(identifier) = identifier_of(&prefix, entry) else { continue };
+        let value = records.get_owned(&*record_key(tenant, &identifier))?;
+        let value = value.map(|value| Bytes::copy_from_slice(value.value())).unwrap_or_default();
+        page.push((identifier, value));
+    }
+    Ok(page)
+}
+
+/// Opens a stored value.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if the value is not what was written under this tenant and identifier.
+pub(super) fn open_value(
+    value: &Bytes,
+    tenant: &str,
+    unique_identifier: &str,
+) -> Result<Arc<Record>, StoreError> {
+    let damaged = |what: &str| StoreError::Damaged(format!("{unique_identifier}: {what}"));
+    if value.len() < 1 + CHECKSUM_BYTES || value[0] != VALUE_FORMAT {
+        return Err(damaged("unknown form"));
+    }
+    let bytes = value.slice(1 + CHECKSUM_BYTES..);
+    if checksum(&bytes) != value[1..=CHECKSUM_BYTES] {
+        return Err(damaged("its checksum is wrong"));
+    }
+    let record = Record::decode(&bytes).map_err(|error| damaged(&error.to_string()))?;
+    if *record.tenant != *tenant || *record.unique_identifier != *unique_identifier {
+        return Err(damaged("it belongs elsewhere"));
+    }
+    Ok(Arc::new(record))
+}
+
+fn seal_value(bytes: &[u8]) -> Vec<u8> {
+    let mut value = Vec::with_capacity(1 + CHECKSUM_BYTES + bytes.len());
+    value.push(VALUE_FORMAT);
+    value.extend_from_slice(&checksum(bytes));
+    value.extend_from_slice(bytes);
+    value
+}
+
+/// Finds accidents, not attacks: whoever can write the file can write a checksum.
+fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {
+    *sha256(bytes).first_chunk().expect("a SHA-256 digest has 32 bytes")
+}
+
+fn record_key(tenant: &str, unique_identifier: &str) -> Vec<u8> {
+    let mut key = length_prefixed(tenant.as_bytes());
+    key.extend_from_slice(unique_identifier.as_bytes());
+    key
+}
+
+/// What the index entries of a key (of all records, for `None`) begin with.
+fn index_prefix(tenant: &str, key: Option<&IndexKey>) -> Vec<u8> {
+    let mut prefix = length_prefixed(tenant.as_bytes());
+    match key {
+        None => prefix.push(0),
+        Some(IndexKey(key)) => {
+            prefix.push(1);
+            prefix.extend(length_prefixed(key));
+        }
+    }
+    prefix
+}
+
+/// With its length before it, no text is the beginning of another.
+fn length_prefixed(bytes: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
+    [&length.to_be_bytes(), bytes].concat()
+}
+
+fn index_entries(record: &Record) -> impl Iterator<Item = Vec<u8>> {
+    let keys = record.index_keys().into_iter().map(Some).chain([None]);
+    keys.map(|key| {
+        let mut entry = index_prefix(&record.tenant, key.as_ref());
+        entry.extend_from_slice(&(!record.sequence).to_be_bytes());
+        entry.extend_from_slice(record.unique_identifier.as_bytes());
+        entry
+    })
+}
+
+fn identifier_of(prefix: &[u8], entry: &[u8]) -> Option<ByteString> {
+    ByteString::try_from(entry.get(prefix.len() + SEQUENCE_BYTES..)?).ok()
+}
+
+/// The index entries that begin with `prefix`, from the newest one older than `after` on.
+fn range_after<'t>(
+    index: &'t impl ReadableTable<&'static [u8], ()>,
+    prefix: &[u8],
+    after: Option<Position>,
+) -> Result<redb::Range<'t, &'static [u8], ()>, StorageError> {
+    let first = match after {
+        None => Bound::Included(prefix.to_vec()),
+        // Beyond every identifier of that sequence.
+        Some(after) => match after.checked_sub(1) {
+            Some(newest) => Bound::Included([prefix, &(!newest).to_be_bytes()].concat()),
+            None => Bound::Included(successor(prefix)),
+        },
+    };
+    let end = successor(prefix);
+    index.range::<&[u8]>((first.as_ref().map(|first| &**first), Bound::Excluded(&*end)))
+}
+
+/// The first key beyond all those that begin with `prefix`.
+fn successor(prefix: &[u8]) -> Vec<u8> {
+    let mut end = prefix.to_vec();
+    while let Some(last) = end.pop() {
+        if let Some(next) = last.checked_add(1) {
+            end.push(next);
+            break;
+        }
+    }
+    end
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_tenants_entries_lie_within_another_tenants() {
+        let key = IndexKey(Bytes::from_static(b"\xff\xff"));
+        let prefixes =
+            ["", "a", "ab", "b"].map(|tenant| [None, Some(&key)].map(|key| index_prefix(tenant, key)));
+        let prefixes = prefixes.as_flattened();
+        for one in prefixes {
+            let inside = |other: &&Vec<u8>| *other >= one && **other < successor(one);
+            assert_eq!(prefixes.iter().filter(inside).count(), 1);
+        }
+    }
+
+    #[test]
+    fn the_successor_carries_over() {
+        assert_eq!(successor(b"a\xff\xff"), b"b");
+        assert_eq!(successor(b"ab"), b"ac");
+    }
+}
