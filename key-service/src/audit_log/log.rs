@@ -38,6 +38,8 @@ pub struct AuditLogSettings {
     pub publication_interval_milliseconds: u64,
     /// Entries, the newest, whose hashes are checked when the log is opened. `krypton audit verify` checks all.
     pub entries_checked_at_start: u64,
+    /// Entries that the journal holds before their tiles are made durable and it begins anew.
+    pub maximum_journal_entries: usize,
 }
 
 impl Default for AuditLogSettings {
@@ -47,6 +49,7 @@ impl Default for AuditLogSettings {
             maximum_waiting_events: 8_192,
             publication_interval_milliseconds: 100,
             entries_checked_at_start: 262_144,
+            maximum_journal_entries: 4_096,
         }
     }
 }
@@ -100,7 +103,7 @@ impl AuditLog {
         let lock = lock(directory)?;
         let key = signing_key(signing_key_file, origin, recovery::exists(directory)?)?;
         let verifier = key.verifier().clone();
-        let writer = Writer::open(directory, key, settings.entries_checked_at_start)?;
+        let writer = Writer::open(directory, key, settings)?;
         let (queue, messages) = mpsc::channel();
         let failing = Arc::new(AtomicBool::new(false));
         let work = Work {

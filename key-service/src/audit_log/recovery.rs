@@ -4,7 +4,6 @@
 //! has been told that its events are remembered: it is cut off. Tiles whose entries are in the journal still may be
 //! torn as well; they are written again. Whatever else differs from what is signed is damage, and the log stays shut.
 
-use std::fs;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -37,7 +36,7 @@ pub(super) struct Recovered {
 pub(super) fn exists(directory: &Path) -> Result<bool, LogError> {
     for name in ["journal", "checkpoint", "tile"] {
         let path = directory.join(name);
-        if fs::exists(&path).map_err(LogError::at(&path))? {
+        if std::fs::exists(&path).map_err(LogError::at(&path))? {
             return Ok(true);
         }
     }
@@ -79,7 +78,7 @@ fn replay(directory: &Path, tiles: &Tiles, key: &VerifierKey) -> Result<Recovere
     let signed = signed.ok_or_else(|| {
         LogError::damaged(&path, "its first group does not fit the tiles, or is not signed by this log's key")
     })?;
-    check_torn(&path, replay.rest(), key)?;
+    check_torn(&path, replay.rest(), key.name())?;
     Ok(Recovered { tree, base: replay.base, tail, full, signed })
 }
 
@@ -94,30 +93,23 @@ fn accept(tree: &Tree, group: &Group, key: &VerifierKey) -> Option<(Tree, Vec<Fu
     fits.then_some((tree, full, signed))
 }
 
-/// That what is left of the journal can be one torn group: then it has one checkpoint at most.
-fn check_torn(path: &Path, rest: &[u8], key: &VerifierKey) -> Result<(), LogError> {
+/// That what is left of the journal can be one torn group: then there is one checkpoint in it at most.
+fn check_torn(path: &Path, rest: &[u8], origin: &str) -> Result<(), LogError> {
     if rest.is_empty() {
         return Ok(());
     }
-    if checkpoints_in(rest, key) > 1 {
+    // Counted by their first and by their last line, so that one change hides none. An entry has no line feed in it,
+    // and so nothing that looks like either.
+    let checkpoints = count(rest, &format!("{origin}\n")).max(count(rest, &format!("\n\u{2014} {origin} ")));
+    if checkpoints > 1 {
         return Err(LogError::damaged(path, "entries that a checkpoint in it covers differ"));
     }
     tracing::warn!(path = %path.display(), bytes = rest.len(), "cut a torn group off the audit log");
     Ok(())
 }
 
-/// Finds checkpoints between whatever: an entry has no line feed in it, so it cannot look like one.
-fn checkpoints_in(rest: &[u8], key: &VerifierKey) -> usize {
-    let head = format!("{}\n", key.name());
-    let starts = rest.windows(head.len()).enumerate().filter(|(_, window)| *window == head.as_bytes());
-    let notes = starts.filter(|(at, _)| {
-        // The bytes before are the length.
-        let length = at.checked_sub(2).map(|before| u16::from_be_bytes([rest[before], rest[before + 1]]));
-        let note = length.and_then(|length| rest.get(*at..at + usize::from(length)));
-        let note = note.and_then(|note| std::str::from_utf8(note).ok());
-        note.is_some_and(|note| SignedCheckpoint::open(note, key).is_ok())
-    });
-    notes.count()
+fn count(bytes: &[u8], pattern: &str) -> usize {
+    bytes.windows(pattern.len()).filter(|window| *window == pattern.as_bytes()).count()
 }
 
 /// That the log goes on from the checkpoint that was published.
@@ -150,7 +142,7 @@ fn root_at(tiles: &Tiles, recovered: &Recovered, size: u64) -> Result<Hash, LogE
     Ok(tree.root())
 }
 
-/// That the tiles over the tail are what it says, where they are there. Torn ones go, to be written again.
+/// That the tiles over the tail are what it says, where they are there. Torn ones are written again.
 fn check_tail(tiles: &Tiles, recovered: &Recovered) -> Result<(), LogError> {
     for tile in &recovered.full {
         check_file(&tiles.tile_path(tile.level, tile.index, TILE_WIDTH), || encode_tile(&tile.hashes))?;
@@ -185,7 +177,7 @@ fn check_file(path: &Path, expected: impl FnOnce() -> Vec<u8>) -> Result<(), Log
         return Err(LogError::damaged(path, "it is not what the checkpoint covers"));
     }
     tracing::warn!(path = %path.display(), "a torn file of the audit log is written again");
-    fs::remove_file(path).map_err(LogError::at(path))
+    files::replace(path, &expected).map(drop).map_err(LogError::at(path))
 }
 
 /// Whether a power failure can have made this of a file: some of its sectors were not written, or its end.

@@ -15,20 +15,20 @@ use super::checkpoint::SignedCheckpoint;
 use super::error::LogError;
 use super::files;
 use super::journal::{Journal, encode_group};
+use super::log::AuditLogSettings;
 use super::merkle::{FullTile, TILE_WIDTH, Tree, leaf_hash};
 use super::note::SigningKey;
 use super::recovery::{self, Recovered};
 use super::tiles::{Tiles, encode_bundle, encode_tile};
 use crate::port::AuditError;
 
-/// Entries that the journal holds before it begins anew: fewer make more synchronizations, more a longer start.
-const JOURNAL_ENTRIES: usize = 4096;
 /// Bytes of entries that the journal holds before it begins anew.
 const JOURNAL_BYTES: usize = 4 << 20;
 
 pub(super) struct Writer {
     directory: PathBuf,
     tiles: Tiles,
+    maximum_journal_entries: usize,
     key: SigningKey,
     tree: Tree,
     signed: SignedCheckpoint,
@@ -51,9 +51,13 @@ pub(super) struct Writer {
 
 impl Writer {
     /// Opens a log, or begins a new one.
-    pub(super) fn open(directory: &Path, key: SigningKey, checked_entries: u64) -> Result<Self, LogError> {
+    pub(super) fn open(
+        directory: &Path,
+        key: SigningKey,
+        settings: &AuditLogSettings,
+    ) -> Result<Self, LogError> {
         let recovered = if recovery::exists(directory)? {
-            recovery::recover(directory, key.verifier(), checked_entries)?
+            recovery::recover(directory, key.verifier(), settings.entries_checked_at_start)?
         } else {
             let tree = Tree::default();
             let signed = SignedCheckpoint::sign(0, tree.root(), &key)
@@ -63,6 +67,7 @@ impl Writer {
         let mut writer = Self {
             directory: directory.to_owned(),
             tiles: Tiles::new(directory),
+            maximum_journal_entries: settings.maximum_journal_entries,
             key,
             tree: recovered.tree,
             signed: recovered.signed,
@@ -109,7 +114,7 @@ impl Writer {
 
     /// The journal, which begins anew if it must.
     fn journal(&mut self) -> Result<&mut Journal, LogError> {
-        let long = self.tail.len() >= JOURNAL_ENTRIES || self.tail_bytes >= JOURNAL_BYTES;
+        let long = self.tail.len() >= self.maximum_journal_entries || self.tail_bytes >= JOURNAL_BYTES;
         let begin = long && self.tail.len() as u64 >= TILE_WIDTH;
         let journal = match self.journal.take() {
             Some(journal) if !begin => journal,
