@@ -73,7 +73,7 @@ impl Stack {
         let ports = Ports::free()?;
         let log = File::create(folder.path().join("conformance.log"))?;
         let child = Command::new(krypton)
-            .args(["dev", "--store", "memory", "--dir"])
+            .args(["dev", "--insecure-allow-triple-des", "--store", "memory", "--dir"])
             .arg(folder.path().join("run"))
             .args(ports.arguments())
             .stdin(Stdio::null())

@@ -82,6 +82,9 @@ pub struct DevSettings {
     /// What holds the tenants' L1 root keys: software (for development only).
     #[arg(long, default_value = "software", value_name = "software")]
     pub l1: String,
+    /// Let applications make and use 3DES keys, as old tapes and the conformance cases do.
+    #[arg(long)]
+    pub insecure_allow_triple_des: bool,
 }
 
 #[cfg(test)]

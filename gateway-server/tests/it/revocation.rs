@@ -26,7 +26,7 @@ async fn nothing_is_used_after_its_revoke_was_answered() {
     let operator = Operator::new(&system);
     let others = Bystanders::start(&system, &gateways).await;
     let mut delays = Vec::new();
-    for round in 0..rounds(10) {
+    for round in 0..rounds(10, 200) {
         let service = format!("round-{round}");
         let key = operator.add_service("acme", &service).await;
         delays.push(revoke_under_load(&system, &gateways, &operator, &service, &key).await);

@@ -162,9 +162,10 @@ fn free_ports(count: usize) -> Vec<u16> {
     listeners.iter().map(|listener| listener.local_addr().unwrap().port()).collect()
 }
 
-/// How often a test that repeats something does so: `KRYPTON_ROUNDS` for the long form, else `short`.
-pub fn rounds(short: usize) -> usize {
-    std::env::var("KRYPTON_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(short)
+/// How often a test that repeats something does so: `short` of `make test`, `long` of `make soak`, or `KRYPTON_ROUNDS`.
+pub fn rounds(short: usize, long: usize) -> usize {
+    let usual = if std::env::var_os("KRYPTON_SOAK").is_some() { long } else { short };
+    std::env::var("KRYPTON_ROUNDS").ok().and_then(|rounds| rounds.parse().ok()).unwrap_or(usual)
 }
 
 /// Tries until it works, for a while.

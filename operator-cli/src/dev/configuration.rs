@@ -43,6 +43,7 @@ pub fn write_gateway(layout: &Layout, settings: &DevSettings, core: SocketAddr) 
             "client": { "address": core },
             "tls": tls(layout, layout.pki().server("gateway")),
         },
+        "service": { "insecure_allow_triple_des": settings.insecure_allow_triple_des },
     });
     write(&layout.configuration("gateway"), &configuration)
 }
