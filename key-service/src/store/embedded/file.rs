@@ -39,7 +39,8 @@ pub(super) fn open(
         other => other.map_err(|error| OpenError::file(&anchor_path, error))?,
     };
     if !directory.join(DATABASE).exists() {
-        if let Some(Progress { records: 1.., .. }) = anchor {
+        // Also with a torn anchor: there was a store.
+        if anchor.map_or_else(|| anchor_path.exists(), |anchor| anchor.records > 0) {
             return Err(OpenError::Lost(directory.to_owned()));
         }
         create_database(directory, limits)?;

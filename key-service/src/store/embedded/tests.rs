@@ -158,6 +158,8 @@ async fn a_store_that_lost_records_is_refused() {
     assert!(matches!(refusal(keep.path()), OpenError::Lost(_)));
     fs::remove_file(&database).unwrap();
     assert!(matches!(refusal(keep.path()), OpenError::Lost(_)));
+    fs::write(keep.path().join("anchor"), "torn").unwrap();
+    assert!(matches!(refusal(keep.path()), OpenError::Lost(_)));
     // The operator decides to go on with the older copy.
     fs::write(&database, &older).unwrap();
     fs::remove_file(keep.path().join("anchor")).unwrap();
