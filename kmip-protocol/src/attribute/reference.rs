@@ -74,7 +74,7 @@ impl Choice for AttributeReference {
         }
         let unknown = reader.error(ErrorKind::InvalidValue);
         let number = reader.enumeration(tag::ATTRIBUTE_REFERENCE)?;
-        AttributeType::from_tag(Tag::new(number)).map(Self::Known).ok_or(unknown)
+        Tag::checked(number).and_then(AttributeType::from_tag).map(Self::Known).ok_or(unknown)
     }
 
     fn write(&self, writer: &mut Writer, version: Version) {

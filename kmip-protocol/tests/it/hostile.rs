@@ -318,6 +318,19 @@ fn batch_counts_must_hold() {
     assert_eq!(message(9000, 9000).unwrap_err().error.kind, ErrorKind::TooManyItems);
 }
 
+/// An Attribute Reference may hold any number: also one that is too large for a tag.
+#[test]
+fn references_to_no_tag_are_refused() {
+    for number in [0, 0x42_0fff, 0x54_0001, 0x0100_0000, u32::MAX] {
+        let mut writer = Writer::new();
+        writer.structure(tag::REQUEST_PAYLOAD, |writer| writer.enumeration(tag::ATTRIBUTE_REFERENCE, number));
+        let payload = writer.finish().into_bytes();
+        let mut reader = kmip_ttlv::Reader::new(&payload, LIMITS).unwrap();
+        let error = Request::read(Operation::GetAttributes, &mut reader, V2_1).unwrap().unwrap_err();
+        assert_eq!(error.kind, ErrorKind::InvalidValue);
+    }
+}
+
 /// A message that is too broken to be read is still answered in its own version.
 #[test]
 fn the_version_is_known_before_the_header_is() {
