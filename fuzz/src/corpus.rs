@@ -27,7 +27,23 @@ pub(crate) enum Form {
     Record,
 }
 
-/// Well-formed inputs of one form.
+impl Form {
+    /// Whether the form is made of items.
+    pub(crate) fn is_binary(self) -> bool {
+        !matches!(self, Self::Xml | Self::Json)
+    }
+
+    /// A message in a text form.
+    pub(crate) fn text(self, message: &Bytes) -> Option<Vec<u8>> {
+        let text = match self {
+            Self::Json => json::from_ttlv(message, &Names, LIMITS),
+            _ => xml::from_ttlv(message, &Names, LIMITS),
+        };
+        text.ok().map(|text| text.to_vec())
+    }
+}
+
+/// Well-formed inputs of one form; of the text forms, the messages to be written.
 pub(crate) struct Corpus {
     pub(crate) form: Form,
     pub(crate) inputs: Vec<Bytes>,
@@ -36,21 +52,13 @@ pub(crate) struct Corpus {
 impl Corpus {
     pub(crate) fn load(form: Form) -> Self {
         let messages = messages();
-        let text = |result: Result<kmip_ttlv::SecretBuffer, _>| result.ok().map(|text| text.into_bytes());
         let inputs = messages.iter().filter_map(|message| match form {
-            Form::Ttlv => Some(message.clone()),
-            Form::Xml => text(xml::from_ttlv(message, &Names, LIMITS)),
-            Form::Json => text(json::from_ttlv(message, &Names, LIMITS)),
+            Form::Ttlv | Form::Xml | Form::Json => Some(message.clone()),
             Form::Request => RequestMessage::read(message, LIMITS).is_ok().then(|| message.clone()),
             Form::Response => ResponseMessage::read(message, LIMITS).is_ok().then(|| message.clone()),
             Form::Record => record(message),
         });
         Self { form, inputs: inputs.filter(|input| input.len() <= MAXIMUM_SEED_BYTES).collect() }
-    }
-
-    /// Whether the inputs are made of items.
-    pub(crate) fn is_binary(&self) -> bool {
-        !matches!(self.form, Form::Xml | Form::Json)
     }
 }
 

@@ -2,11 +2,11 @@
 
 use std::ops::Range;
 
+use bytes::Bytes;
+
 use crate::corpus::Corpus;
 use crate::random::Random;
 
-/// Changes to one input at most.
-const MAXIMUM_CHANGES: usize = 4;
 /// Bytes that one change inserts at most.
 const MAXIMUM_INSERTED: usize = 64;
 /// Values at which lengths, counts and numbers go wrong.
@@ -35,21 +35,44 @@ const TOKENS: [&str; 18] = [
 
 /// An input of the corpus with a few changes.
 pub(crate) fn mutate(corpus: &Corpus, random: &mut Random) -> Vec<u8> {
-    let mut input = random.pick(&corpus.inputs).to_vec();
-    for _ in 0..=random.below(MAXIMUM_CHANGES) {
-        let other = random.pick(&corpus.inputs);
-        if corpus.is_binary() && random.below(3) > 0 {
-            change_items(&mut input, other, random);
-        } else {
-            change_bytes(&mut input, other, corpus.is_binary(), random);
-        }
+    let input = random.pick(&corpus.inputs).to_vec();
+    if corpus.form.is_binary() {
+        return changed(input, corpus, change, random);
+    }
+    // Items first, characters then: text that has lost its shape is refused before anything is made of it.
+    let written = |message: Vec<u8>| corpus.form.text(&message.into());
+    let message = changed(input.clone(), corpus, change_items, random);
+    let Some(text) = written(message).or_else(|| written(input)) else { return Vec::new() };
+    if random.below(2) == 0 { text } else { changed(text, corpus, change_text, random) }
+}
+
+type Change = fn(&mut Vec<u8>, &[u8], &mut Random);
+
+/// Changes the input once half of the time, twice a quarter of the time, and so on.
+fn changed(mut input: Vec<u8>, corpus: &Corpus, change: Change, random: &mut Random) -> Vec<u8> {
+    for _ in 0..=random.number().trailing_zeros() {
+        let other: &Bytes = random.pick(&corpus.inputs);
+        change(&mut input, other, random);
     }
     input
 }
 
-fn change_bytes(input: &mut Vec<u8>, other: &[u8], is_binary: bool, random: &mut Random) {
+fn change(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
+    if random.below(3) > 0 { change_items(input, other, random) } else { change_bytes(input, other, random) }
+}
+
+fn change_text(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
     let at = random.below(input.len());
-    match random.below(8) {
+    match random.below(3) {
+        0 => splice(input, at..at, random.pick(&TOKENS).as_bytes().to_vec()),
+        1 => overwrite(input, at, &[b' ' + random.below(95) as u8]),
+        _ => change_bytes(input, other, random),
+    }
+}
+
+fn change_bytes(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
+    let at = random.below(input.len());
+    match random.below(7) {
         0 => input.truncate(at),
         1 => drop(input.drain(range(input.len(), random))),
         2 => {
@@ -57,9 +80,8 @@ fn change_bytes(input: &mut Vec<u8>, other: &[u8], is_binary: bool, random: &mut
             splice(input, at..at, inserted);
         }
         3 => splice(input, range(input.len(), random), other[range(other.len(), random)].to_vec()),
-        4 if !is_binary => splice(input, at..at, random.pick(&TOKENS).as_bytes().to_vec()),
-        4 | 5 => overwrite(input, at / 4 * 4, &random.pick(&EDGES).to_be_bytes()),
-        6 => overwrite(input, at, &[random.number() as u8]),
+        4 => overwrite(input, at / 4 * 4, &random.pick(&EDGES).to_be_bytes()),
+        5 => overwrite(input, at, &[random.number() as u8]),
         _ => {
             let bit = 1 << random.below(8);
             input.get_mut(at).into_iter().for_each(|byte| *byte ^= bit);
@@ -119,27 +141,31 @@ fn length_at(input: &[u8], header: usize) -> usize {
     u32::from_be_bytes(bytes) as usize
 }
 
-/// Takes out, repeats, replaces, renames or retypes an item; lengths of structures around it stay right.
+/// Takes out, repeats, replaces, renames, retypes or revalues an item; lengths of structures around it stay right.
 fn change_items(input: &mut Vec<u8>, other: &[u8], random: &mut Random) {
     let (own, others) = (places(input), places(other));
     if own.is_empty() || others.is_empty() {
-        return change_bytes(input, other, true, random);
+        return change_bytes(input, other, random);
     }
     let place = random.pick(&own);
     let start = place.item.start;
     let donor = other[random.pick(&others).item.clone()].to_vec();
-    match random.below(6) {
+    match random.below(8) {
         0 => replace(input, place, place.item.clone(), Vec::new()),
         1 => replace(input, place, start..start, input[place.item.clone()].to_vec()),
         2 => replace(input, place, start..start, donor),
         3 => replace(input, place, place.item.clone(), donor),
         4 => overwrite(input, start, &donor[..3]),
-        _ => {
-            let value = place.item.len() - HEADER_BYTES;
-            overwrite(input, start + 3, &[1 + random.below(11) as u8]);
-            overwrite(input, start + HEADER_BYTES, &random.number().to_be_bytes()[..value.min(8)]);
-        }
+        5 => overwrite(input, start + 3, &[1 + random.below(11) as u8]),
+        // Half of an item's value: small numbers are often values of enumerations.
+        6 => overwrite_value(input, &place.item, random.below(64) as u32),
+        _ => overwrite_value(input, &place.item, *random.pick(&EDGES)),
     }
+}
+
+fn overwrite_value(input: &mut [u8], item: &Range<usize>, number: u32) {
+    let value = &mut input[item.start + HEADER_BYTES..item.end];
+    overwrite(value, 0, &number.to_be_bytes());
 }
 
 fn replace(input: &mut Vec<u8>, place: &Place, at: Range<usize>, by: Vec<u8>) {
