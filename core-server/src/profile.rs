@@ -51,6 +51,7 @@ pub static PROFILE: &[Row] = &[
     row(Operation::Register, OPERATORS, "an L1: a key whose value is elsewhere"),
     row(Operation::Create, OPERATORS, "an L2 under an L1, or an L3 under an L2"),
     row(Operation::Activate, OPERATORS, "lets a key be used"),
+    row(Operation::ReKey, OPERATORS, "rotates an L3: the new version is Active, the old one unwraps only"),
     row(Operation::Revoke, OPERATORS, "an L3 unwraps only, or nothing; an L1 or L2 closes all that is below it"),
     row(Operation::Destroy, OPERATORS, "removes a wrapped key for good"),
     row(Operation::Check, OPERATORS, "whether an object may be used in a given way"),

@@ -98,7 +98,7 @@ pub(super) fn refuse_templates(attributes: &Attributes) -> Result<(), Fault> {
     Err(Fault::feature_not_supported("the Core has no templates"))
 }
 
-fn of_level(level: Level) -> [Attribute; 1] {
+pub(super) fn of_level(level: Level) -> [Attribute; 1] {
     // An L2 wraps keys of the chain; what an L3 does is KMIP's Encrypt and Decrypt.
     [Attribute::CryptographicUsageMask(match level {
         Level::L2 => CryptographicUsageMask::WRAP_KEY | CryptographicUsageMask::UNWRAP_KEY,
@@ -170,7 +170,7 @@ fn judge_activation(record: &Record) -> Result<(), Fault> {
 }
 
 /// What a key of the chain is, without its value.
-fn outline() -> ManagedObject {
+pub(super) fn outline() -> ManagedObject {
     let key_block = KeyBlock {
         key_format_type: KeyFormatType::Raw,
         key_compression_type: None,

@@ -7,6 +7,7 @@ mod decrypt;
 mod encrypt;
 mod obtain_lease;
 mod query;
+mod re_key;
 mod register;
 mod revoke;
 mod set_endpoint_role;
@@ -53,6 +54,7 @@ impl Operations for Sitting<'_> {
             Request::Encrypt(request) => encrypt::handle(seat, context, request).await?.into(),
             Request::ObtainLease(request) => obtain_lease::handle(seat, context, request).await?.into(),
             Request::Query(request) => query::handle(context, request).await?,
+            Request::ReKey(request) => re_key::handle(seat, context, request).await?.into(),
             Request::Register(request) => register::handle(seat, context, request).await?.into(),
             Request::SetEndpointRole(request) => {
                 set_endpoint_role::handle(seat, self.connection, context, &request)?.into()
