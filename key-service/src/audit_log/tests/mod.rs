@@ -126,14 +126,14 @@ pub(super) fn event(number: u64) -> Event {
         (ByteString::from_static(name), ByteString::from_static(value))
     };
     let details =
-        if number % 7 == 0 { vec![detail("scope", "service"), detail("a", "1")] } else { Vec::new() };
+        if number.is_multiple_of(7) { vec![detail("scope", "service"), detail("a", "1")] } else { Vec::new() };
     Event {
         time: DateTime(1_700_000_000 + i64::try_from(number).unwrap()),
         tenant: text("acme".to_owned()),
         principal: text("app-1".to_owned()),
-        operation: text(if number % 3 == 0 { "Destroy" } else { "Get" }.to_owned()),
+        operation: text(if number.is_multiple_of(3) { "Destroy" } else { "Get" }.to_owned()),
         unique_identifier: Some(text(format!("{number:08x}-0000-4000-8000-000000000000"))),
-        outcome: if number % 5 == 0 {
+        outcome: if number.is_multiple_of(5) {
             Outcome::Failure(ResultReason::PermissionDenied)
         } else {
             Outcome::Success
