@@ -47,6 +47,13 @@ pub enum Command {
     Dev(DevSettings),
     /// Show how Core and Gateway are, and the tenants' chains of keys.
     Status,
+    /// Add, list and show tenants.
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+    /// Close a tenant, a service of it, or the whole region, for good. Returns when no Gateway can use the keys any more.
+    Revoke(RevokeSettings),
+    /// Make a new version of services' keys: the new one seals from now on, the old one opens what it sealed.
+    Rotate(RotateSettings),
     /// Become a server that ends with its parent (for `dev`).
     #[command(hide = true)]
     RunWithParent {
@@ -85,6 +92,58 @@ pub struct DevSettings {
     /// Let applications make and use 3DES keys, as old tapes and the conformance cases do.
     #[arg(long)]
     pub insecure_allow_triple_des: bool,
+}
+
+/// What can be done with tenants.
+#[derive(Debug, Subcommand)]
+pub enum TenantCommand {
+    /// Register a tenant's L1 and make an L2 and an L3 under it.
+    Add {
+        /// The tenant.
+        tenant: String,
+        /// Where the tenant's L1 root key is: a URI such as `software:NAME` (development only) or `pkcs11:…`.
+        #[arg(long, value_name = "URI")]
+        l1: String,
+        /// The service of the first L3; `default` where absent.
+        #[arg(long)]
+        service: Option<String>,
+    },
+    /// List the tenants.
+    List,
+    /// Draw a tenant's chain of keys.
+    Show {
+        /// The tenant.
+        tenant: String,
+    },
+}
+
+/// What is revoked.
+#[derive(Debug, Args)]
+#[command(group(clap::ArgGroup::new("scope").required(true).args(["tenant", "region"])))]
+pub struct RevokeSettings {
+    /// The tenant.
+    #[arg(long)]
+    pub tenant: Option<String>,
+    /// This service of the tenant only.
+    #[arg(long, requires = "tenant")]
+    pub service: Option<String>,
+    /// All tenants of the region.
+    #[arg(long)]
+    pub region: bool,
+    /// Why, for the record.
+    #[arg(long)]
+    pub reason: Option<String>,
+}
+
+/// What is rotated.
+#[derive(Debug, Args)]
+pub struct RotateSettings {
+    /// The tenant.
+    #[arg(long)]
+    pub tenant: String,
+    /// This service only; all services of the tenant where absent.
+    #[arg(long)]
+    pub service: Option<String>,
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 //! * [`arguments`]: what can be typed.
 //! * [`dev`]: a development stack on this machine.
 //! * [`status`]: how Core and Gateway are, and which tenants there are.
+//! * [`steer`]: adds tenants, revokes, rotates.
 //! * [`tenant`]: a tenant's chain of keys, read and made through KMIP; [`operator`]: the KMIP client for it.
 //! * [`admin`]: the health pages of the servers; [`child`]: what keeps a server from outliving us.
 
@@ -16,6 +17,7 @@ pub mod error;
 pub mod operator;
 pub mod output;
 pub mod status;
+pub mod steer;
 pub mod tenant;
 
 use std::process::ExitCode;
@@ -48,6 +50,9 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
         match &arguments.command {
             Command::Dev(settings) => dev::run(&arguments.target.dir, settings, arguments.json).await,
             Command::Status => status::run(&arguments.target, arguments.json).await,
+            Command::Tenant(command) => steer::tenant(&arguments.target, command, arguments.json).await,
+            Command::Revoke(settings) => steer::revoke(&arguments.target, settings, arguments.json).await,
+            Command::Rotate(settings) => steer::rotate(&arguments.target, settings, arguments.json).await,
             Command::RunWithParent { .. } => Ok(ExitCode::SUCCESS),
         }
     })

@@ -83,7 +83,7 @@ pub async fn ensure(operator: &Operator, tenant: &str) -> Result<(), Error> {
     let chain = chains(operator, Some(tenant)).await?.remove(tenant).unwrap_or_default();
     let root = match usable(chain.roots.iter()) {
         Found::Usable(root) => root,
-        Found::None => register_root(operator, tenant).await?,
+        Found::None => register_root(operator, tenant, &format!("software:{tenant}")).await?,
         Found::Revoked => return Ok(()),
     };
     activate(operator, &root).await?;
@@ -99,6 +99,22 @@ pub async fn ensure(operator: &Operator, tenant: &str) -> Result<(), Error> {
         Found::None => create(operator, tenant, &tenant_key.unique_identifier, Some(DEFAULT_SERVICE)).await?,
         Found::Revoked => return Ok(()),
     };
+    activate(operator, &service_key).await
+}
+
+/// Adds a tenant: an L1 at `location`, an L2 under it, and an L3 of `service`, all active.
+///
+/// # Errors
+/// If the tenant is there already, the Core does not answer, or it refuses.
+pub async fn add(operator: &Operator, tenant: &str, location: &str, service: &str) -> Result<(), Error> {
+    if !chains(operator, Some(tenant)).await?.is_empty() {
+        return Err(Error::Option(format!("there is a tenant \"{tenant}\" already")));
+    }
+    let root = register_root(operator, tenant, location).await?;
+    activate(operator, &root).await?;
+    let tenant_key = create(operator, tenant, &root.unique_identifier, None).await?;
+    activate(operator, &tenant_key).await?;
+    let service_key = create(operator, tenant, &tenant_key.unique_identifier, Some(service)).await?;
     activate(operator, &service_key).await
 }
 
@@ -198,11 +214,9 @@ fn attributes_request(key: &ByteString) -> GetAttributesRequest {
 /// The bits of each key of a chain.
 const KEY_BITS: i32 = 256;
 
-async fn register_root(operator: &Operator, tenant: &str) -> Result<Key, Error> {
-    let location = KeyValueLocation {
-        value: ByteString::from(format!("software:{tenant}")),
-        location_type: KeyValueLocationType::Uri,
-    };
+async fn register_root(operator: &Operator, tenant: &str, location: &str) -> Result<Key, Error> {
+    let location =
+        KeyValueLocation { value: ByteString::from(location), location_type: KeyValueLocationType::Uri };
     let key_block = KeyBlock {
         key_format_type: KeyFormatType::Raw,
         key_compression_type: None,

@@ -125,8 +125,11 @@ pub(super) fn event(number: u64) -> Event {
     let detail = |name: &'static str, value: &'static str| {
         (ByteString::from_static(name), ByteString::from_static(value))
     };
-    let details =
-        if number.is_multiple_of(7) { vec![detail("scope", "service"), detail("a", "1")] } else { Vec::new() };
+    let details = if number.is_multiple_of(7) {
+        vec![detail("scope", "service"), detail("a", "1")]
+    } else {
+        Vec::new()
+    };
     Event {
         time: DateTime(1_700_000_000 + i64::try_from(number).unwrap()),
         tenant: text("acme".to_owned()),
