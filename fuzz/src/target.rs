@@ -74,7 +74,7 @@ fn xml(input: &Bytes) {
     assert_eq!(xml::to_ttlv(&text, &Names, limits).expect("it has just been written")[..], ttlv[..]);
 }
 
-/// As [`xml`].
+/// As [`xml()`].
 fn json(input: &Bytes) {
     let Ok(ttlv) = json::to_ttlv(input, &Names, LIMITS) else { return };
     let ttlv = ttlv.into_bytes();

@@ -82,7 +82,7 @@ async fn objects_of_the_chain_are_named_and_described() {
     gateway.wrap(&chain.l3, &object(), b"x").await.unwrap();
     operator.call(add(&chain.l3, name("acme default"))).await.unwrap();
     operator.call(add(&chain.l3, Attribute::Comment("made for the test".into()))).await.unwrap();
-    assert_eq!(operator.locate([name("acme default")]).await.unwrap(), [chain.l3.clone()]);
-    assert_eq!(gateway.locate([name("acme default")]).await.unwrap(), [chain.l3.clone()]);
+    assert_eq!(operator.locate([name("acme default")]).await.unwrap(), std::slice::from_ref(&chain.l3));
+    assert_eq!(gateway.locate([name("acme default")]).await.unwrap(), std::slice::from_ref(&chain.l3));
     gateway.wrap(&chain.l3, &object(), b"x").await.unwrap();
 }

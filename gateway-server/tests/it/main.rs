@@ -1,7 +1,7 @@
 //! The Gateway with a real Core beside it: outages, kills, searches for secrets, hostile peers. Every test has servers of its own,
 //! on free ports and in a folder of its own.
 
-#![allow(clippy::unwrap_used, missing_docs, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, unreachable_pub)]
 
 mod application;
 mod crash;

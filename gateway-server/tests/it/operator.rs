@@ -84,13 +84,12 @@ impl Operator {
         let Response::GetAttributes(got) = self.0.ask(request).await.unwrap() else {
             panic!("another operation")
         };
-        let wrapping_key = got.attributes.iter().find_map(|attribute| match attribute {
+        got.attributes.iter().find_map(|attribute| match attribute {
             Attribute::Link(link) if link.link_type == LinkType::WrappingKeyLink => {
                 link.linked_object_identifier.as_text().cloned()
             }
             _ => None,
-        });
-        wrapping_key
+        })
     }
 }
 
