@@ -116,9 +116,10 @@ impl Attributes {
     }
 
     pub(crate) fn write(&self, writer: &mut Writer, spelling: &Spelling, version: Version) {
+        let is_written = spelling.written_empty || self.holds_known(version);
         if version.tags_attributes() {
             match spelling.attributes {
-                Some(tag) if !self.instances.is_empty() || spelling.written_empty => {
+                Some(tag) if is_written => {
                     writer.structure(tag, |writer| self.write_tagged(writer, version));
                 }
                 _ => (),
@@ -126,7 +127,7 @@ impl Attributes {
             return;
         }
         match spelling.named {
-            Named::Inside(template) if !self.is_empty() || spelling.written_empty => {
+            Named::Inside(template) if is_written => {
                 writer.structure(template, |writer| {
                     for name in self.templates.iter().filter(|name| name.is_known(version)) {
                         name.write(writer, tag::NAME, version);
@@ -137,6 +138,12 @@ impl Attributes {
             Named::Bare => self.write_named(writer, version),
             Named::Inside(_) | Named::Never => (),
         }
+    }
+
+    /// Whether there is something to tell to a peer of `version`.
+    fn holds_known(&self, version: Version) -> bool {
+        self.iter().any(|attribute| attribute.is_known(version))
+            || !version.tags_attributes() && self.templates.iter().any(|name| name.is_known(version))
     }
 
     fn write_tagged(&self, writer: &mut Writer, version: Version) {

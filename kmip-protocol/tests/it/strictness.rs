@@ -2,9 +2,9 @@
 //! no bit of a mask, no attribute. What cannot be left out is confessed by `is_known`.
 
 use bytes::Bytes;
-use kmip_protocol::attribute::AttributeType;
+use kmip_protocol::attribute::{Attribute, AttributeType, Attributes};
 use kmip_protocol::message::{RequestHeader, RequestMessage};
-use kmip_protocol::operation::OPERATIONS;
+use kmip_protocol::operation::{CreateKeyPairRequest, OPERATIONS};
 use kmip_protocol::version::{SUPPORTED, Since, V1_1, V1_2, Version};
 use kmip_protocol::{Tag, enumeration, mask, tag};
 use kmip_ttlv::ItemType;
@@ -141,6 +141,23 @@ fn published_messages_are_clean() {
         let strangers = strangers(&message.ttlv, version);
         assert!(strangers.is_empty(), "{}: {strangers:?}", message.name);
     }
+}
+
+/// A list of which the version knows nothing is left out with the structure around it.
+#[test]
+fn nothing_is_wrapped_around_nothing() {
+    let key_pair = CreateKeyPairRequest {
+        common_attributes: Attributes::new([Attribute::QuantumSafe(true)]),
+        private_key_attributes: Attributes::default(),
+        public_key_attributes: Attributes::default(),
+        common_protection_storage_masks: None,
+        private_protection_storage_masks: None,
+        public_protection_storage_masks: None,
+    };
+    let encoded = RequestMessage::write(&RequestHeader::new(V1_2, 1), &[key_pair.into()]).into_bytes();
+    let item = Item::decode(&encoded);
+    let payload = item.child(tag::BATCH_ITEM).and_then(|item| item.child(tag::REQUEST_PAYLOAD)).unwrap();
+    assert!(payload.items.is_empty());
 }
 
 proptest! {
