@@ -1,5 +1,5 @@
 //! A Core as operators and Gateways see it: real TLS on loopback, typed messages, certificates made for each test.
-#![allow(clippy::unwrap_used, unreachable_pub)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, unreachable_pub)]
 
 mod attributes;
 mod binary;
