@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use kmip_protocol::codec::{Choice, Interval, Secret};
 use kmip_protocol::object::ManagedObject;
 use kmip_protocol::operation::{Operation, Request, Response};
-use kmip_protocol::version::V2_1;
+use kmip_protocol::version::AT_REST;
 use kmip_ttlv::{Limits, Reader, Writer};
 use serde::Deserialize;
 
@@ -149,7 +149,7 @@ impl Service {
     /// If the vault does not seal it.
     pub async fn seal(&self, record: &mut Record, object: &ManagedObject) -> Result<(), Fault> {
         let mut writer = Writer::new();
-        object.write(&mut writer, V2_1);
+        object.write(&mut writer, AT_REST);
         let sealed = self.sealer.seal(&record.binding(), Secret::from(writer.finish())).await?;
         record.sealed = Some(sealed);
         Ok(())
@@ -171,7 +171,7 @@ impl Service {
         };
         let plaintext = self.sealer.unseal(&record.binding(), sealed).await?.into_bytes();
         let mut reader = Reader::new(&plaintext, OBJECT_LIMITS)?;
-        Ok(<ManagedObject as Choice>::read(&mut reader, V2_1)?)
+        Ok(<ManagedObject as Choice>::read(&mut reader, AT_REST)?)
     }
 }
 
