@@ -45,9 +45,9 @@ bench: setup-build ## run the benchmarks
 	@echo "bench: building and running the benchmarks"
 	@$(CARGO) bench --workspace --benches
 
-fuzz: setup-build ## run the property tests with many cases (CASES=100000)
-	@echo "fuzz: running the property tests with $(or $(CASES),100000) cases each"
-	@PROPTEST_CASES=$(or $(CASES),100000) $(CARGO) test --release -p kmip-ttlv -p kmip-protocol --tests
+fuzz: setup-build ## fuzz everything that reads bytes of a peer or a store (RUNS=1000000 each)
+	@echo "fuzz: $(or $(RUNS),1000000) runs of each target"
+	@$(CARGO) run --release --quiet -p fuzz -- all --runs $(or $(RUNS),1000000)
 
 check: setup-build ## formatting, clippy, documentation, licences, and the tidy test
 	@echo "check: formatting"

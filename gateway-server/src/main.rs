@@ -13,6 +13,11 @@ use kmip_net::CancellationToken;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
+/// What is freed is zeroed: secrets also pass through buffers of libraries that do not clear them.
+#[global_allocator]
+static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
+    zeroizing_alloc::ZeroAlloc(std::alloc::System);
+
 /// Krypton Gateway: KMIP for the applications beside it.
 #[derive(Parser)]
 #[command(version)]

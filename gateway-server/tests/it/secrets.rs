@@ -6,6 +6,7 @@ use std::path::Path;
 
 use core_server::offline;
 
+use crate::operator::Operator;
 use crate::system::System;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -41,6 +42,36 @@ async fn the_gateway_holds_no_root_key_and_stores_no_plaintext() {
     }
     assert!(store.len() > 1000, "the store is somewhere else");
     assert!(!contains(&store, data_key.expose()), "the plaintext of a key is in the Gateway's store");
+}
+
+/// A data key may linger in buffers of TLS on connections that are still open: docs/SECURITY.md says so, and nothing is claimed
+/// about data keys here.
+#[tokio::test(flavor = "multi_thread")]
+async fn after_a_revoke_no_root_key_is_in_memory() {
+    let mut system = System::provision();
+    plain_pages(&system);
+    let config = core_server::Config::read(&system.run().join("core.toml")).unwrap();
+    let mut root_keys = offline::keys(&config).await.unwrap();
+    root_keys.retain(|root_key| &*root_key.tenant == "acme");
+    system.core = Some(system.start_server("core"));
+    system.gateway = Some(system.start_server("gateway"));
+    let acme = system.application("acme");
+    let key = acme.create("revoked").await.unwrap();
+    let data_key = acme.get(&key).await.unwrap().expose().to_vec();
+    let (gateway, core) =
+        (system.gateway.as_ref().unwrap().process(), system.core.as_ref().unwrap().process());
+    assert!(is_in_memory(gateway, &data_key), "the search does not find a key that is there");
+    let before = memory_image(core);
+
+    let operator = Operator::new(&system);
+    operator.revoke(&operator.root("acme").await).await.unwrap();
+    let (gateway_image, core_image) = (memory_image(gateway), memory_image(core));
+
+    assert!(root_keys.iter().any(|root_key| contains(&before, &root_key.bytes)), "the keys were never there");
+    for root_key in root_keys {
+        assert!(!contains(&core_image, &root_key.bytes), "an L2 or L3 is left in the Core's memory");
+        assert!(!contains(&gateway_image, &root_key.bytes), "an L2 or L3 is in the Gateway's memory");
+    }
 }
 
 /// Secret pages cannot be read from outside, so that a search there would prove nothing.

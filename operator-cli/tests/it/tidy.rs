@@ -17,6 +17,7 @@ const MAY_DEPEND_ON: &[(&str, &[&str])] = &[
     ("gateway-server", &["kmip-ttlv", "kmip-protocol", "kmip-net", "key-service"]),
     ("operator-cli", &["kmip-ttlv", "kmip-protocol", "kmip-net", "key-service"]),
     ("conformance", &["kmip-ttlv", "kmip-protocol", "kmip-net", "key-service"]),
+    ("fuzz", &["kmip-ttlv", "kmip-protocol", "kmip-net", "key-service"]),
 ];
 
 /// Crates whose tests may use the servers as libraries.
