@@ -1,10 +1,11 @@
 //! Who may set, change and delete which attribute, and when: the columns of the table of attributes, applied.
 
+use bytestring::ByteString;
 use kmip_protocol::attribute::{
     Attribute, AttributeReference, AttributeRow, AttributeType, Attributes, Change, Instances, Setter,
     UsageLimits,
 };
-use kmip_protocol::enumeration::{ResultReason, State};
+use kmip_protocol::enumeration::{LinkType, ResultReason, State};
 
 use crate::fault::Fault;
 use crate::record::Record;
@@ -31,7 +32,7 @@ const REQUESTED: &[AttributeType] = &[
 /// If one is the server's to set, or single and there twice, or there are too many.
 pub fn judge_new(attributes: &Attributes, maximum: usize) -> Result<(), Fault> {
     if attributes.instances.len() > maximum {
-        return Err(Fault::new(ResultReason::ServerLimitExceeded, "the object has too many attributes"));
+        return Err(too_many());
     }
     let mut seen: Vec<AttributeType> = Vec::new();
     for attribute in attributes.iter() {
@@ -186,11 +187,37 @@ fn refuse_duplicate_name(record: &Record, attribute: &Attribute, except: Option<
     Ok(())
 }
 
+/// Links an object to another one, of which there may be any number over time. When there is no room left, the oldest
+/// link of the type gives way: the other object links back, so nothing is lost that cannot be found.
+///
+/// # Errors
+/// If other attributes take all the room.
+pub fn link_newest(
+    record: &mut Record,
+    link_type: LinkType,
+    unique_identifier: &ByteString,
+    maximum: usize,
+) -> Result<(), Fault> {
+    let instances = &mut record.attributes.instances;
+    if instances.len() >= maximum {
+        let is_same =
+            |attribute: &Attribute| matches!(attribute, Attribute::Link(link) if link.link_type == link_type);
+        let oldest = instances.iter().position(|instance| is_same(&instance.attribute));
+        instances.remove(oldest.ok_or_else(too_many)?);
+    }
+    record.link(link_type, unique_identifier);
+    Ok(())
+}
+
 fn refuse_too_many(record: &Record, maximum: usize) -> Result<(), Fault> {
     if record.attributes.instances.len() >= maximum {
-        return Err(Fault::new(ResultReason::ServerLimitExceeded, "the object has too many attributes"));
+        return Err(too_many());
     }
     Ok(())
+}
+
+fn too_many() -> Fault {
+    Fault::new(ResultReason::ServerLimitExceeded, "the object has too many attributes")
 }
 
 fn read_only() -> Fault {

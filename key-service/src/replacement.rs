@@ -6,6 +6,7 @@ use kmip_protocol::codec::{DateTime, Interval};
 use kmip_protocol::enumeration::LinkType;
 use kmip_protocol::object::ManagedObject;
 
+use crate::attribute_rules::link_newest;
 use crate::context::Context;
 use crate::creation::{self, Origin};
 use crate::fault::Fault;
@@ -71,12 +72,17 @@ pub async fn draft(
 }
 
 /// Takes the names from the existing key, and links it to its replacement.
-pub fn retire(context: &mut Context<'_>, existing: &Record, replacement: &Record) {
+///
+/// # Errors
+/// If the existing key has no room for the link.
+pub fn retire(context: &mut Context<'_>, existing: &Record, replacement: &Record) -> Result<(), Fault> {
     let mut retired = existing.clone();
     retired.remove(AttributeType::Name);
-    retired.link(LinkType::ReplacementObjectLink, &replacement.unique_identifier);
+    let (link, maximum) = (LinkType::ReplacementObjectLink, context.service.settings.maximum_attributes);
+    link_newest(&mut retired, link, &replacement.unique_identifier, maximum)?;
     retired.set(Attribute::RotateLatest(false));
     context.replace(retired);
+    Ok(())
 }
 
 fn is_copied(attribute: &Attribute) -> bool {

@@ -17,6 +17,7 @@ use kmip_protocol::operation::{DeriveKeyRequest, DeriveKeyResponse};
 use kmip_protocol::structures::DerivationParameters;
 
 use super::create::{judge_algorithm, key_bytes, symmetric_key};
+use crate::attribute_rules::link_newest;
 use crate::context::Context;
 use crate::creation::{self, Origin};
 use crate::crypto::{self, CipherParameters, DerivationInput};
@@ -45,7 +46,8 @@ pub(super) async fn handle(
         record.link(LinkType::DerivationBaseObjectLink, &base.unique_identifier);
         let counted = context.fetch(&base.unique_identifier).await?.ok_or_else(Fault::object_not_found)?;
         let mut linked = Record::clone(&counted);
-        linked.link(LinkType::DerivedKeyLink, &record.unique_identifier);
+        let maximum = context.service.settings.maximum_attributes;
+        link_newest(&mut linked, LinkType::DerivedKeyLink, &record.unique_identifier, maximum)?;
         context.replace(linked);
     }
     Ok(DeriveKeyResponse { unique_identifier: creation::finish(context, record, &object).await? })

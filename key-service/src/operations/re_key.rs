@@ -23,7 +23,7 @@ pub(super) async fn handle(context: &mut Context<'_>, request: ReKeyRequest) -> 
     take_over_kind(&existing, &mut attributes);
     let key = generate(context, &attributes)?;
     let record = replacement::draft(context, &existing, attributes, &key).await?;
-    replacement::retire(context, &existing, &record);
+    replacement::retire(context, &existing, &record)?;
     Ok(ReKeyResponse { unique_identifier: creation::finish(context, record, &key).await? })
 }
 

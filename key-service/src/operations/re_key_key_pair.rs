@@ -35,8 +35,8 @@ pub(super) async fn handle(
     let mut new_private = replacement::draft(context, &private, for_private, &pair.private.default).await?;
     let mut new_public = replacement::draft(context, &public, for_public, &pair.public.default).await?;
     pair.describe(&mut new_private, &mut new_public);
-    replacement::retire(context, &private, &new_private);
-    replacement::retire(context, &public, &new_public);
+    replacement::retire(context, &private, &new_private)?;
+    replacement::retire(context, &public, &new_public)?;
     let CreateKeyPairResponse { private_key_unique_identifier, public_key_unique_identifier } =
         keep(context, pair, new_private, new_public).await?;
     Ok(ReKeyKeyPairResponse { private_key_unique_identifier, public_key_unique_identifier })

@@ -23,6 +23,7 @@ use kmip_protocol::version::{V1_0, V1_2};
 
 use super::cryptography::sign_request;
 use crate::key_material;
+use crate::service::ServiceSettings;
 use crate::testing::{BEGINNING, Server, active, get_request, id, material, name, symmetric_key, unhex};
 
 fn pair_request(
@@ -289,6 +290,27 @@ async fn derived_keys() {
     let idle = server.register(base(vec![1; 16]), active(Mask::ENCRYPT)).await;
     let refused = server.refused(derivation(&[&idle], DerivationMethod::Pbkdf2, stretch())).await;
     assert_eq!(refused, ResultReason::IncompatibleCryptographicUsageMask);
+}
+
+#[tokio::test]
+async fn a_base_keeps_the_newest_links_to_what_is_derived_from_it() {
+    let settings = ServiceSettings { maximum_attributes: 20, ..ServiceSettings::default() };
+    let server = Server::with(settings);
+    let base = symmetric_key(CryptographicAlgorithm::Aes, &[1; 16]);
+    let base = server.register(base, active(Mask::DERIVE_KEY)).await;
+    let mut newest = None;
+    for _ in 0..10 {
+        let request = derivation(&[&base], DerivationMethod::Hkdf, no_parameters());
+        newest = Some(server.done::<DeriveKeyResponse>(request).await.unique_identifier);
+    }
+    let attributes = server.attributes(&base).await;
+    // Two more than are kept: the identifier and the type are fields.
+    assert!(attributes.len() <= 22, "{}", attributes.len());
+    let links = attributes.iter().filter_map(|attribute| match attribute {
+        Attribute::Link(link) => link.linked_object_identifier.as_text(),
+        _ => None,
+    });
+    assert_eq!(links.last(), newest.as_ref());
 }
 
 #[tokio::test]

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod certificates;
 mod cryptography;
 mod keys;
+mod known_answers;
 mod lifecycle;
 mod streaming;
 mod wrapping;

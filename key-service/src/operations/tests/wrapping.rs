@@ -1,21 +1,23 @@
 //! Get with key wrapping and other formats.
 
-use kmip_protocol::attribute::{Attribute, CryptographicParameters};
-use kmip_protocol::codec::Item;
+use kmip_protocol::attribute::{Attribute, Attributes, CryptographicParameters};
+use kmip_protocol::codec::{DateTime, Item};
 use kmip_protocol::enumeration::{
-    BlockCipherMode, CryptographicAlgorithm, EncodingOption, KeyFormatType, KeyWrapType, LinkType,
-    ResultReason, WrappingMethod,
+    BlockCipherMode, CryptographicAlgorithm, EncodingOption, HashingAlgorithm, KeyFormatType, KeyWrapType,
+    LinkType, PaddingMethod, ResultReason, WrappingMethod,
 };
 use kmip_protocol::key_block::{KeyInformation, KeyValue, KeyWrappingSpecification};
 use kmip_protocol::mask::CryptographicUsageMask as Mask;
 use kmip_protocol::object::ManagedObject;
-use kmip_protocol::operation::{GetRequest, GetResponse};
+use kmip_protocol::operation::{
+    CreateKeyPairRequest, CreateKeyPairResponse, GetRequest, GetResponse, ImportRequest, ImportResponse,
+};
 use kmip_protocol::tag;
 use kmip_protocol::version::{V1_2, V2_1};
 use kmip_ttlv::{Limits, Reader};
 
 use crate::crypto::{CipherParameters, unwrap_key};
-use crate::testing::{Server, active, get_request, id, material, symmetric_key};
+use crate::testing::{BEGINNING, Server, active, get_request, id, material, symmetric_key};
 
 const KEK: [u8; 32] = [3; 32];
 
@@ -130,4 +132,47 @@ async fn symmetric_keys_are_had_raw_and_transparent() {
     assert_eq!(server.refused(get(KeyFormatType::Pkcs8)).await, ResultReason::KeyFormatTypeNotSupported);
     let response = server.ask_as(&server.principal, V1_2, get(KeyFormatType::Raw)).await;
     assert!(response.is_ok());
+}
+
+/// What a public key has wrapped opens with the private key that it links to.
+#[tokio::test]
+async fn rsa_wraps_and_unwraps() {
+    let server = Server::new();
+    let oaep = CryptographicParameters {
+        padding_method: Some(PaddingMethod::Oaep),
+        hashing_algorithm: Some(HashingAlgorithm::Sha256),
+        ..CryptographicParameters::default()
+    };
+    let pair: CreateKeyPairResponse = server
+        .done(CreateKeyPairRequest {
+            common_attributes: Attributes::new([
+                Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Rsa),
+                Attribute::CryptographicLength(1024),
+                Attribute::ActivationDate(DateTime(BEGINNING - 1)),
+                Attribute::CryptographicParameters(oaep.clone()),
+            ]),
+            private_key_attributes: Attributes::new([Attribute::CryptographicUsageMask(Mask::UNWRAP_KEY)]),
+            public_key_attributes: Attributes::new([Attribute::CryptographicUsageMask(Mask::WRAP_KEY)]),
+            common_protection_storage_masks: None,
+            private_protection_storage_masks: None,
+            public_protection_storage_masks: None,
+        })
+        .await;
+    let key = server.active_key(CryptographicAlgorithm::Aes, &[9; 32], Mask::ENCRYPT).await;
+    let public = pair.public_key_unique_identifier;
+    let mut request = wrapped_get(&key, &public, Some(EncodingOption::NoEncoding));
+    let specification = request.key_wrapping_specification.as_mut().unwrap();
+    specification.encryption_key_information.as_mut().unwrap().cryptographic_parameters = Some(oaep);
+    let answer: GetResponse = server.done(request).await;
+    assert_eq!(wrapped_bytes(&answer.object).len(), 128);
+    let import = ImportRequest {
+        unique_identifier: bytestring::ByteString::from_static("copy"),
+        object_type: None,
+        replace_existing: None,
+        key_wrap_type: Some(KeyWrapType::NotWrapped),
+        attributes: Attributes::default(),
+        object: answer.object,
+    };
+    let imported: ImportResponse = server.done(import).await;
+    assert_eq!(material(&server.get(&imported.unique_identifier).await.unwrap()), [9; 32]);
 }
