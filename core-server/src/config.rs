@@ -1,8 +1,9 @@
 //! The configuration of a Core: one TOML file, unknown keys refused. `krypton-core.example.toml` explains every key.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use key_service::memory::MemoryKind;
 use key_service::store::StoreUrl;
@@ -133,13 +134,37 @@ impl From<PageKind> for MemoryKind {
 }
 
 /// The roots of trust that L1s may name.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RootSettings {
     /// Whether an L1 may be a `software:` key: a file that anybody can copy. For development.
     pub insecure_allow_software: bool,
     /// The folder of `software:` keys. Default: `l1` in the state folder.
     pub software_directory: Option<PathBuf>,
+    /// The PKCS#11 libraries that L1s may be reached through, by name. No other library is ever loaded.
+    pub pkcs11_modules: BTreeMap<String, PathBuf>,
+    /// Time for a token to answer, waiting for a session included. Default: 5 s.
+    #[serde(rename = "request_timeout_seconds", deserialize_with = "seconds")]
+    pub request_timeout: Duration,
+    /// How often the roots of open tenants are proved anew. Default: 30 s.
+    #[serde(rename = "probe_interval_seconds", deserialize_with = "seconds")]
+    pub probe_interval: Duration,
+    /// How long a tenant stays open whose root cannot be reached. Default: 300 s.
+    #[serde(rename = "sovereignty_timeout_seconds", deserialize_with = "seconds")]
+    pub sovereignty_timeout: Duration,
+}
+
+impl Default for RootSettings {
+    fn default() -> Self {
+        Self {
+            insecure_allow_software: false,
+            software_directory: None,
+            pkcs11_modules: BTreeMap::new(),
+            request_timeout: Duration::from_secs(5),
+            probe_interval: Duration::from_secs(30),
+            sovereignty_timeout: Duration::from_secs(300),
+        }
+    }
 }
 
 /// What is logged, and how. Logs go to the standard error stream.
@@ -228,7 +253,9 @@ impl Config {
     fn resolve(&mut self, folder: &Path) {
         let tls = &mut self.tls;
         let paths = [&mut self.state_directory, &mut tls.certificate, &mut tls.key, &mut tls.authority];
-        let others = tls.revocation_lists.iter_mut().chain(self.roots.software_directory.as_mut());
+        let roots = &mut self.roots;
+        let of_roots = roots.software_directory.iter_mut().chain(roots.pkcs11_modules.values_mut());
+        let others = tls.revocation_lists.iter_mut().chain(of_roots);
         if let StoreUrl::Embedded(Some(path)) = &mut self.store {
             *path = folder.join(&path);
         }
@@ -279,4 +306,11 @@ impl Config {
 
 fn store_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StoreUrl, D::Error> {
     String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
+}
+
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
+    match Duration::try_from_secs_f64(f64::deserialize(deserializer)?) {
+        Ok(duration) if !duration.is_zero() => Ok(duration),
+        _ => Err(D::Error::custom("a positive number of seconds is needed")),
+    }
 }

@@ -79,12 +79,26 @@ impl Leases {
         if keys.is_empty() {
             return;
         }
+        let revocation = self.grantor().revoke(keys, self.clock.monotonic());
+        self.settle(revocation, keys).await;
+    }
+
+    /// Recalls the leases on L3s: returns when every lease granted before has been given up or has ended. The L3s are not
+    /// revoked: whoever may use them takes leases again.
+    pub async fn recall(self: &Arc<Self>, keys: &[ByteString]) {
+        if keys.is_empty() {
+            return;
+        }
+        let revocation = self.grantor().recall(keys, self.clock.monotonic());
+        self.settle(revocation, keys).await;
+    }
+
+    async fn settle(self: &Arc<Self>, revocation: Revocation, keys: &[ByteString]) {
         let keys: Arc<[ByteString]> = keys.iter().map(|key| ByteString::from(&**key)).collect();
-        let revocation = self.grantor().revoke(&keys, self.clock.monotonic());
         let asked = Arc::new(Mutex::new(HashSet::new()));
         loop {
             let confirmed = self.confirmed.notified();
-            self.recall(revocation, &keys, &asked);
+            self.ask(revocation, &keys, &asked);
             let now = self.clock.monotonic();
             let done_at = self.grantor().done_at(revocation);
             if done_at <= now {
@@ -96,7 +110,7 @@ impl Leases {
     }
 
     /// Tells each Gateway that has not confirmed yet, unless it is being told already.
-    fn recall(
+    fn ask(
         self: &Arc<Self>,
         revocation: Revocation,
         keys: &Arc<[ByteString]>,

@@ -5,7 +5,7 @@
 //!
 //! * [`config`], [`server`]: what an operator writes, and the running Core.
 //! * [`profile`]: who may ask for what; [`seat`]: from a certificate to a role and what can be seen from there.
-//! * [`chain`]: the objects; [`root`]: the L1s; [`vault`]: the unsealed keys; [`store`]: how rules see the store.
+//! * [`chain`]: the objects; [`root`]: the L1s, and `prober`, which asks whether they are still there; [`vault`]: the unsealed keys; [`store`]: how rules see the store.
 //! * [`leases`]: how long Gateways may use what an L3 sealed, and how that is recalled.
 //! * `operations`: what KMIP's operations mean here.
 
@@ -21,6 +21,7 @@ mod no_sealer;
 pub mod offline;
 mod operations;
 mod persistence;
+mod prober;
 pub mod profile;
 pub mod root;
 pub mod seat;

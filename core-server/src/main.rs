@@ -55,7 +55,10 @@ fn start(arguments: &Arguments, hardening: HardeningReport) -> Result<(), Failur
     begin_log(&config.log)?;
     judge_hardening(hardening, config.memory.insecure_allow_unlocked)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(serve(config))
+    let served = runtime.block_on(serve(config));
+    // All that has to end in order has ended: a thread that waits for a lost token is not waited for.
+    runtime.shutdown_background();
+    served
 }
 
 async fn serve(config: Config) -> Result<(), Failure> {

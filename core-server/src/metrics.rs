@@ -20,6 +20,8 @@ pub struct Metrics {
     /// Keys that were forgotten and zeroized.
     pub(crate) wiped: Counter,
     unseals: Family<LevelLabels, Counter>,
+    probes: Family<OutcomeLabels, Counter>,
+    closings: Family<ReasonLabels, Counter>,
     uses: Family<UseLabels, Counter>,
     durations: Family<DurationLabels, Histogram, fn() -> Histogram>,
     wraps: UseMetrics,
@@ -49,6 +51,16 @@ struct LevelLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabels {
+    reason: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct UseLabels {
     operation: &'static str,
     outcome: &'static str,
@@ -65,6 +77,16 @@ impl Metrics {
         let metrics = Self::unregistered();
         registry.register("key_uses", "Wraps and unwraps, by outcome", metrics.uses.clone());
         registry.register("unseals", "L2s and L3s opened", metrics.unseals.clone());
+        registry.register(
+            "root_probes",
+            "Proofs of the roots of open tenants, by outcome",
+            metrics.probes.clone(),
+        );
+        registry.register(
+            "closed_tenants",
+            "Tenants closed by their roots, by reason",
+            metrics.closings.clone(),
+        );
         registry.register("wiped_keys", "Unsealed keys forgotten and zeroized", metrics.wiped.clone());
         registry.register_with_unit(
             "key_use_duration",
@@ -82,6 +104,8 @@ impl Metrics {
         Self {
             wiped: Counter::default(),
             unseals: Family::default(),
+            probes: Family::default(),
+            closings: Family::default(),
             wraps: UseMetrics::of("wrap", &uses, &durations),
             unwraps: UseMetrics::of("unwrap", &uses, &durations),
             uses,
@@ -91,6 +115,14 @@ impl Metrics {
 
     pub(crate) fn unsealed(&self, level: Level) {
         self.unseals.get_or_create(&LevelLabels { level: level.name() }).inc();
+    }
+
+    pub(crate) fn probed(&self, outcome: &'static str) {
+        self.probes.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    pub(crate) fn closed(&self, reason: &'static str) {
+        self.closings.get_or_create(&ReasonLabels { reason }).inc();
     }
 
     pub(crate) fn used(&self, purpose: Use, succeeded: bool, started: Instant) {

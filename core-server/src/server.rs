@@ -24,6 +24,7 @@ use crate::config::{Config, MemorySettings};
 use crate::leases::Leases;
 use crate::metrics::Metrics;
 use crate::operations::Sitting;
+use crate::prober::Prober;
 use crate::root::Roots;
 use crate::seat::{Ports, Seats};
 use crate::vault::Vault;
@@ -56,6 +57,7 @@ pub struct Running {
     tls: Arc<ReloadableTls<ServerTls>>,
     vault: Arc<Vault>,
     serving: JoinHandle<()>,
+    proving: JoinHandle<()>,
     administering: JoinHandle<()>,
 }
 
@@ -79,6 +81,14 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
     let lease_time = Duration::from_secs(config.requests.lease_time_seconds.into());
     let longest_lease = Duration::from_secs(config.requests.longest_lease_seconds.into()).max(lease_time);
     let leases = Arc::new(Leases::new(Arc::clone(&clock), lease_time, longest_lease));
+    let prober = Prober::new(
+        &config.roots,
+        Arc::clone(&vault),
+        Arc::clone(&leases),
+        Arc::clone(&store),
+        Arc::clone(&clock),
+        metrics.clone(),
+    );
     let ports =
         Ports { store, vault: Arc::clone(&vault), leases, clock: Arc::clone(&clock), entropy, metrics };
     let handler = Handler { seats: Seats::new(&config, &ports), clock, limits: message_limits(&config) };
@@ -97,6 +107,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         tls,
         vault,
         administering: tokio::spawn(admin.run(shutdown.clone())),
+        proving: tokio::spawn(prober.run(shutdown.clone())),
         serving: tokio::spawn(server.run(shutdown)),
     })
 }
@@ -127,9 +138,9 @@ impl Running {
 
     /// Waits until the Core has stopped, all its connections closed and its store let go.
     pub async fn stopped(self) {
-        for task in [self.serving, self.administering] {
+        for task in [self.serving, self.proving, self.administering] {
             if task.await.is_err() {
-                tracing::error!("a listener ended by a panic");
+                tracing::error!("a listener or the prober ended by a panic");
             }
         }
     }

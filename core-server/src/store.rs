@@ -36,7 +36,7 @@ impl WatchedStore {
         let (level, tenant) = (Level::of(record), chain::tenant(record));
         match (level, tenant) {
             (Level::L1 | Level::L2, Some(tenant)) if !matches!(state, State::PreActive | State::Active) => {
-                let below = self.service_keys(tenant).await?;
+                let below = service_keys(&*self.store, tenant).await?;
                 let is_below = |key: &Arc<Record>| {
                     level == Level::L1 || chain::wrapping_key(key) == Some(&record.unique_identifier)
                 };
@@ -54,14 +54,14 @@ impl WatchedStore {
             _ => Ok(Vec::new()),
         }
     }
+}
 
-    /// The L3s of a tenant, all versions.
-    async fn service_keys(&self, tenant: &str) -> Result<Vec<Arc<Record>>, StoreError> {
-        let key = index_key(&tenant_attribute(tenant));
-        let mut records = self.store.select(REGION, key.as_ref(), None, usize::MAX).await?;
-        records.retain(|record| Level::of(record) == Level::L3);
-        Ok(records)
-    }
+/// The L3s of a tenant, all versions.
+pub(crate) async fn service_keys(store: &dyn Store, tenant: &str) -> Result<Vec<Arc<Record>>, StoreError> {
+    let key = index_key(&tenant_attribute(tenant));
+    let mut records = store.select(REGION, key.as_ref(), None, usize::MAX).await?;
+    records.retain(|record| Level::of(record) == Level::L3);
+    Ok(records)
 }
 
 #[async_trait]

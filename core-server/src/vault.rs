@@ -24,7 +24,7 @@ use tokio::sync::OnceCell;
 
 use crate::chain::{self, Level, REGION, associated_data};
 use crate::metrics::Metrics;
-use crate::root::{RootError, Roots};
+use crate::root::{RootError, RootOfTrust, Roots};
 
 /// The unsealed keys of a Core, and the way to them.
 pub struct Vault {
@@ -48,6 +48,8 @@ pub struct UnsealedKey {
     record: Arc<Record>,
     level: Level,
     tenant: ByteString,
+    /// Where the L1 is that opened this key, if it is an L2.
+    location: Option<ByteString>,
     /// When the first of the keys above this one is deactivated by its date.
     closes: Option<DateTime>,
     /// What everything that this key seals is bound to; the rest is appended.
@@ -198,6 +200,31 @@ impl Vault {
         }
     }
 
+    /// The L2s that are open now.
+    pub fn tenant_keys(&self) -> Vec<Arc<UnsealedKey>> {
+        let places = self.places();
+        let open = places.values().filter_map(|place| place.key.get());
+        open.filter(|key| key.location.is_some()).cloned().collect()
+    }
+
+    /// The root of an open L2.
+    ///
+    /// # Errors
+    /// If the key is no L2, or there is no such root any more.
+    pub fn root_of(&self, key: &UnsealedKey) -> Result<Box<dyn RootOfTrust>, RootError> {
+        self.roots.open(key.location.as_ref().ok_or(RootError::UnknownLocation)?)
+    }
+
+    /// Proves that `root` still opens an L2 that it once opened. What it opens is wiped at once.
+    ///
+    /// # Errors
+    /// If it does not.
+    pub async fn prove(&self, key: &UnsealedKey, root: &dyn RootOfTrust) -> Result<(), RootError> {
+        let (binding, sealed) = (binding(&key.record), key.record.sealed.as_ref());
+        let (Some(binding), Some(sealed)) = (binding, sealed) else { return Err(RootError::Damaged) };
+        root.unseal(&binding, &sealed.envelope).await.map(drop)
+    }
+
     /// Keys that are open now.
     pub fn opened_keys(&self) -> usize {
         self.places().values().filter(|place| place.key.initialized()).count()
@@ -211,21 +238,22 @@ impl Vault {
         let associated_data = binding(&record).ok_or(VaultError::Missing)?;
         self.require_active(&parent)?;
         let own_end = parent.date(AttributeType::DeactivationDate);
-        let (secret, closes) = match Level::of(&parent) {
+        let (secret, closes, location) = match Level::of(&parent) {
             Level::L1 => {
-                let root = self.roots.open(chain::location(&parent).ok_or(VaultError::Missing)?)?;
-                (root.unseal(&associated_data, sealed).await?, own_end)
+                let location = chain::location(&parent).ok_or(VaultError::Missing)?;
+                let root = self.roots.open(location)?;
+                (root.unseal(&associated_data, sealed).await?, own_end, Some(location.clone()))
             }
             _ => {
                 let above = Box::pin(self.open(&parent.unique_identifier, &tenant)).await?;
                 let secret = self.open_under(&above, &associated_data, sealed)?;
-                (secret, own_end.into_iter().chain(above.closes).min())
+                (secret, own_end.into_iter().chain(above.closes).min(), None)
             }
         };
         let level = Level::of(&record);
         self.metrics.unsealed(level);
         tracing::debug!(level = level.name(), %unique_identifier, %tenant, "unsealed");
-        Ok(Arc::new(UnsealedKey::new(record, tenant, closes, secret)))
+        Ok(Arc::new(UnsealedKey::new(record, tenant, location, closes, secret)))
     }
 
     fn open_under(
@@ -289,9 +317,23 @@ impl Place {
 }
 
 impl UnsealedKey {
-    fn new(record: Arc<Record>, tenant: ByteString, closes: Option<DateTime>, secret: LockedSecret) -> Self {
+    fn new(
+        record: Arc<Record>,
+        tenant: ByteString,
+        location: Option<ByteString>,
+        closes: Option<DateTime>,
+        secret: LockedSecret,
+    ) -> Self {
         let binding = associated_data(Level::L4, &tenant, &record.service, &record.unique_identifier);
-        Self { level: Level::of(&record), record, tenant, closes, binding, secret: RwLock::new(Some(secret)) }
+        Self {
+            level: Level::of(&record),
+            record,
+            tenant,
+            location,
+            closes,
+            binding,
+            secret: RwLock::new(Some(secret)),
+        }
     }
 
     /// The record as it was when the key was opened; every change of it makes the vault forget the key.

@@ -19,11 +19,14 @@ pub(super) async fn handle(
     request: ObtainLeaseRequest,
 ) -> Result<ObtainLeaseResponse, Fault> {
     let identifier = request.unique_identifier.as_ref();
-    let (unique_identifier, changed) = use_key(seat, context, identifier, Use::Unwrap, |key, _| {
-        Ok(key.record().date(AttributeType::LastChangeDate))
-    })
-    .await?;
-    let granted = seat.leases.grant(&unique_identifier, &life(context));
+    let life = life(context);
+    // Granted while the key is held: whoever wipes it and recalls its leases then finds this one.
+    let (unique_identifier, (granted, changed)) =
+        use_key(seat, context, identifier, Use::Unwrap, |key, _| {
+            let granted = seat.leases.grant(&key.record().unique_identifier, &life);
+            Ok((granted, key.record().date(AttributeType::LastChangeDate)))
+        })
+        .await?;
     let lease_time = granted.ok_or_else(|| Fault::permission_denied("the key was revoked"))?;
     Ok(ObtainLeaseResponse {
         unique_identifier,

@@ -1,8 +1,10 @@
 //! Roots of trust: the L1s of tenants. They are outside Krypton; all that the Core knows is a URI and how to ask.
 
+mod pkcs11;
 mod software;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,6 +12,7 @@ use key_service::memory::{LockedMemory, LockedSecret, MemoryError};
 use thiserror::Error;
 
 use crate::config::Config;
+use pkcs11::Tokens;
 use software::SoftwareRoot;
 
 /// An L1: seals L2s and opens them again. Keys of it never come here.
@@ -32,6 +35,9 @@ pub trait RootOfTrust: Send + Sync {
     /// # Errors
     /// As [`unseal`](Self::unseal).
     async fn probe(&self) -> Result<(), RootError>;
+
+    /// What this root stands and falls with: roots of the same home cannot be reached together.
+    fn home(&self) -> String;
 }
 
 /// Why a root did not do its work.
@@ -62,6 +68,7 @@ pub enum RootError {
 pub struct Roots {
     memory: LockedMemory,
     software_directory: Option<PathBuf>,
+    tokens: Arc<Tokens>,
 }
 
 impl Roots {
@@ -72,13 +79,16 @@ impl Roots {
             let folder = folder.display();
             tracing::warn!(%folder, "INSECURE: software roots of trust are on; whoever copies their files opens everything");
         }
-        Self { memory, software_directory }
+        let tokens = Tokens::new(&config.roots.pkcs11_modules, config.roots.request_timeout);
+        Self { memory, software_directory, tokens: Arc::new(tokens) }
     }
 
     /// Software roots in `folder`.
     #[cfg(test)]
     pub(crate) fn software_only(folder: &std::path::Path, memory: LockedMemory) -> Self {
-        Self { memory, software_directory: Some(folder.to_owned()) }
+        let settings = crate::config::RootSettings::default();
+        let tokens = Arc::new(Tokens::new(&settings.pkcs11_modules, settings.request_timeout));
+        Self { memory, software_directory: Some(folder.to_owned()), tokens }
     }
 
     /// The root at `location`.
@@ -86,6 +96,9 @@ impl Roots {
     /// # Errors
     /// If there cannot be one.
     pub fn open(&self, location: &str) -> Result<Box<dyn RootOfTrust>, RootError> {
+        if location.starts_with("pkcs11:") {
+            return Ok(Box::new(self.tokens.root(location, self.memory.clone())?));
+        }
         Ok(Box::new(self.software(location)?))
     }
 
@@ -94,6 +107,9 @@ impl Roots {
     /// # Errors
     /// If there cannot be one.
     pub fn establish(&self, location: &str) -> Result<Box<dyn RootOfTrust>, RootError> {
+        if location.starts_with("pkcs11:") {
+            return self.open(location);
+        }
         let root = self.software(location)?;
         root.create()?;
         tracing::warn!(location, "INSECURE: an L1 is a file; this tenant is for development only");

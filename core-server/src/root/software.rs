@@ -94,6 +94,10 @@ impl RootOfTrust for SoftwareRoot {
     async fn probe(&self) -> Result<(), RootError> {
         self.key().map(drop)
     }
+
+    fn home(&self) -> String {
+        "software".to_owned()
+    }
 }
 
 fn failed(error: CryptoError) -> RootError {

@@ -9,6 +9,7 @@ mod client;
 mod configuration;
 mod lifecycle;
 mod memory;
+mod pkcs11;
 mod pki;
 mod profile;
 mod restart;

@@ -57,9 +57,14 @@ impl<K: Eq + Hash + Clone, H: Eq + Hash + Clone> Grantor<K, H> {
     /// Revokes keys: grants no more leases on them. Tell [`holders`](Self::holders) to give up; answer the Revoke when
     /// [`is_done`](Self::is_done).
     pub fn revoke(&mut self, keys: &[K], now: Duration) -> Revocation {
+        self.revoked.extend(keys.iter().cloned());
+        self.recall(keys, now)
+    }
+
+    /// Recalls leases without revoking the keys: new ones are granted as before, and are no part of this.
+    pub fn recall(&mut self, keys: &[K], now: Duration) -> Revocation {
         let mut holders: HashMap<H, Duration> = HashMap::new();
         for key in keys {
-            self.revoked.insert(key.clone());
             for (holder, ends) in
                 self.leases.remove(key).into_iter().flatten().filter(|(_, ends)| *ends > now)
             {
@@ -144,6 +149,18 @@ mod tests {
         grantor.confirm(revocation, &2);
         assert!(grantor.is_done(revocation, now));
         assert!(!grantor.grant(&"l3", &1, LEASE, now));
+    }
+
+    #[test]
+    fn a_recalled_key_is_leased_again() {
+        let (mut grantor, now) = settled();
+        assert!(grantor.grant(&"l3", &1, LEASE, now));
+        let recall = grantor.recall(&["l3"], now);
+        assert!(grantor.grant(&"l3", &1, LEASE, now));
+        assert!(!grantor.is_done(recall, now));
+        grantor.confirm(recall, &1);
+        assert!(grantor.is_done(recall, now));
+        assert_eq!(grantor.leases(&"l3", now).count(), 1);
     }
 
     #[test]
