@@ -23,6 +23,7 @@ use crate::crypto::{
 use crate::fault::Fault;
 use crate::port::Clock;
 use crate::principal::Principal;
+use crate::record::Record;
 use crate::service::ServiceSettings;
 
 /// Bytes of a Correlation Value: nobody guesses one.
@@ -49,11 +50,40 @@ struct Table {
 struct Slot {
     principal: Principal,
     last_used: Duration,
-    operation: Operation,
-    unique_identifier: ByteString,
+    subject: Subject,
     held_bytes: usize,
     /// `None` while a part is being worked on.
     state: Option<State>,
+}
+
+/// What a stream is about.
+#[derive(Debug, Clone)]
+pub(crate) struct Subject {
+    operation: Operation,
+    unique_identifier: ByteString,
+    /// The L3 that the object is sealed under.
+    sealed_under: ByteString,
+}
+
+impl Subject {
+    /// An operation with an object.
+    pub(crate) fn of(operation: Operation, record: &Record) -> Self {
+        let sealed_under = record.sealed.as_ref().map(|sealed| sealed.key.clone());
+        Self {
+            operation,
+            unique_identifier: record.unique_identifier.clone(),
+            sealed_under: sealed_under.unwrap_or_default(),
+        }
+    }
+
+    /// An operation that no object takes part in.
+    pub(crate) fn without_object(operation: Operation) -> Self {
+        Self { operation, unique_identifier: ByteString::new(), sealed_under: ByteString::new() }
+    }
+
+    pub(crate) fn operation(&self) -> Operation {
+        self.operation
+    }
 }
 
 /// What is between two parts of an operation.
@@ -115,6 +145,11 @@ impl Streams {
         self.table().remove_where(|slot| slot.principal.tenant == tenant);
     }
 
+    /// Zeroizes the streams whose objects are sealed under an L3: its lease has ended.
+    pub fn forget_sealed_under(&self, key: &str) {
+        self.table().remove_where(|slot| slot.subject.sealed_under == key);
+    }
+
     /// Zeroizes the streams that have waited too long for their next part.
     pub fn forget_idle(&self, clock: &dyn Clock) {
         let now = clock.monotonic();
@@ -125,8 +160,7 @@ impl Streams {
     pub(crate) fn begin(
         &self,
         context: &Context<'_>,
-        operation: Operation,
-        unique_identifier: ByteString,
+        subject: Subject,
         state: State,
         held_bytes: usize,
     ) -> Result<Bytes, Fault> {
@@ -144,8 +178,7 @@ impl Streams {
         let slot = Slot {
             principal: principal.clone(),
             last_used: clock.monotonic(),
-            operation,
-            unique_identifier,
+            subject,
             held_bytes,
             state: Some(state),
         };
@@ -164,7 +197,7 @@ impl Streams {
         let table = self.table();
         let slot = table.streams.get(correlation);
         let slot = slot.filter(|slot| slot.is_of(context.principal, operation)).ok_or_else(no_stream)?;
-        Ok(slot.unique_identifier.clone())
+        Ok(slot.subject.unique_identifier.clone())
     }
 
     /// Takes the state out to work on it. Whoever does not [`put_back`](Self::put_back) has to [`end`](Self::end).
@@ -243,7 +276,7 @@ impl Table {
 
 impl Slot {
     fn is_of(&self, principal: &Principal, operation: Operation) -> bool {
-        self.principal == *principal && self.operation == operation
+        self.principal == *principal && self.subject.operation == operation
     }
 }
 

@@ -11,7 +11,7 @@ use super::parts::{self, Key, Part, Progress, Use};
 use crate::context::Context;
 use crate::crypto::{self, CipherInput, Decryptor};
 use crate::fault::Fault;
-use crate::streams::{State, no_stream};
+use crate::streams::{State, Subject, no_stream};
 use crate::{key_material, parameters};
 
 const USE: Use =
@@ -66,19 +66,18 @@ fn decrypt_part(
     let unique_identifier = key.record.unique_identifier.clone();
     let told = request.authenticated_encryption_tag.as_deref();
     let mut output = None;
-    let progress =
-        parts::advance(context, part, (USE.operation, unique_identifier.clone()), fresh, |state| {
-            let State::Decrypt { decryptor, tag } = state else { return Err(no_stream()) };
-            // The specification wants the tag with the first part; clients know it with the last.
-            *tag = told.map(Bytes::copy_from_slice).or_else(|| tag.take());
-            if ends {
-                return Ok(0);
-            }
-            let ready = decryptor.update(data.expose())?;
-            let held_bytes = data.len().saturating_sub(ready.len());
-            output = Some(ready).filter(|ready| !ready.is_empty());
-            Ok(held_bytes)
-        })?;
+    let progress = parts::advance(context, part, Subject::of(USE.operation, &key.record), fresh, |state| {
+        let State::Decrypt { decryptor, tag } = state else { return Err(no_stream()) };
+        // The specification wants the tag with the first part; clients know it with the last.
+        *tag = told.map(Bytes::copy_from_slice).or_else(|| tag.take());
+        if ends {
+            return Ok(0);
+        }
+        let ready = decryptor.update(data.expose())?;
+        let held_bytes = data.len().saturating_sub(ready.len());
+        output = Some(ready).filter(|ready| !ready.is_empty());
+        Ok(held_bytes)
+    })?;
     match progress {
         Progress::Waiting(correlation) => {
             Ok(answer(unique_identifier, output.map(Secret::from), Some(correlation)))

@@ -1,14 +1,13 @@
 //! Hash (6.1.24): digests data. No object takes part.
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use kmip_protocol::operation::{HashRequest, HashResponse, Operation};
 
 use super::parts::{self, Part, Progress};
 use crate::context::Context;
 use crate::crypto::Hasher;
 use crate::fault::Fault;
-use crate::streams::{State, no_stream};
+use crate::streams::{State, Subject, no_stream};
 
 pub(super) fn handle(context: &Context<'_>, request: HashRequest) -> Result<HashResponse, Fault> {
     let part = Part::of(request.correlation_value, request.init_indicator, request.final_indicator)?;
@@ -19,7 +18,7 @@ pub(super) fn handle(context: &Context<'_>, request: HashRequest) -> Result<Hash
         Ok::<_, Fault>(State::Hash(Hasher::new(algorithm)?))
     };
     let fresh = part.begins().then(begin).transpose()?;
-    let progress = parts::advance(context, part, (Operation::Hash, ByteString::new()), fresh, |state| {
+    let progress = parts::advance(context, part, Subject::without_object(Operation::Hash), fresh, |state| {
         let State::Hash(hasher) = state else { return Err(no_stream()) };
         hasher.update(data.expose());
         Ok(0)

@@ -10,7 +10,7 @@ use super::mac::begin;
 use super::parts::{self, Part, Progress, Use};
 use crate::context::Context;
 use crate::fault::Fault;
-use crate::streams::{State, no_stream};
+use crate::streams::{State, Subject, no_stream};
 
 const USE: Use = Use {
     operation: Operation::MacVerify,
@@ -29,14 +29,13 @@ pub(super) async fn handle(
     let requested = request.cryptographic_parameters.as_ref();
     let fresh = part.begins().then(|| begin(&key, requested)).transpose()?;
     let told = request.mac_data;
-    let progress =
-        parts::advance(context, part, (USE.operation, unique_identifier.clone()), fresh, |state| {
-            let State::Mac { mac, code } = state else { return Err(no_stream()) };
-            mac.update(data.expose());
-            // Any part may bring the code; the last one counts.
-            *code = told.map(|told| Bytes::copy_from_slice(&told)).or_else(|| code.take());
-            Ok(0)
-        })?;
+    let progress = parts::advance(context, part, Subject::of(USE.operation, &key.record), fresh, |state| {
+        let State::Mac { mac, code } = state else { return Err(no_stream()) };
+        mac.update(data.expose());
+        // Any part may bring the code; the last one counts.
+        *code = told.map(|told| Bytes::copy_from_slice(&told)).or_else(|| code.take());
+        Ok(0)
+    })?;
     let (validity_indicator, correlation_value) = match progress {
         Progress::Waiting(correlation) => (None, Some(correlation)),
         Progress::Done(State::Mac { mac, code }) => {

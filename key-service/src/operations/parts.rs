@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use kmip_protocol::codec::Secret;
 use kmip_protocol::enumeration::ResultReason;
 use kmip_protocol::identifier::UniqueIdentifier;
@@ -15,7 +14,7 @@ use kmip_protocol::operation::Operation;
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::record::Record;
-use crate::streams::{self, State};
+use crate::streams::{self, State, Subject};
 use crate::usage;
 
 /// Which part of an operation a request is.
@@ -152,11 +151,11 @@ pub(super) enum Progress {
 pub(super) fn advance(
     context: &Context<'_>,
     part: Part,
-    (operation, unique_identifier): (Operation, ByteString),
+    subject: Subject,
     fresh: Option<State>,
     update: impl FnOnce(&mut State) -> Result<usize, Fault>,
 ) -> Result<Progress, Fault> {
-    let streams = &context.service.streams;
+    let (streams, operation) = (&context.service.streams, subject.operation());
     match (part, fresh) {
         (Part::Only, Some(mut state)) => {
             update(&mut state)?;
@@ -164,7 +163,7 @@ pub(super) fn advance(
         }
         (Part::First, Some(mut state)) => {
             let held_bytes = update(&mut state)?;
-            streams.begin(context, operation, unique_identifier, state, held_bytes).map(Progress::Waiting)
+            streams.begin(context, subject, state, held_bytes).map(Progress::Waiting)
         }
         (Part::Next(correlation), _) => {
             let mut state = streams.take(context, operation, &correlation)?;

@@ -2,14 +2,13 @@
 //! section 5.18). All others are told to be no functions of this server's.
 
 use bytes::{BufMut, Bytes, BytesMut};
-use bytestring::ByteString;
 use kmip_protocol::enumeration::ResultReason;
 use kmip_protocol::operation::{Operation, Pkcs11Request, Pkcs11Response};
 use kmip_protocol::structures::Pkcs11Code;
 
 use crate::context::Context;
 use crate::fault::Fault;
-use crate::streams::State;
+use crate::streams::{State, Subject};
 
 /// The offsets in `CK_FUNCTION_LIST_3_0`, counted from 1.
 const C_INITIALIZE: Pkcs11Code = Pkcs11Code(1);
@@ -50,7 +49,7 @@ fn initialize(context: &Context<'_>, request: &Pkcs11Request) -> Result<Pkcs11Re
         return Err(Fault::new(ResultReason::Pkcs11CodecError, message));
     }
     let streams = &context.service.streams;
-    let correlation = streams.begin(context, Operation::Pkcs11, ByteString::new(), State::Pkcs11, 0)?;
+    let correlation = streams.begin(context, Subject::without_object(Operation::Pkcs11), State::Pkcs11, 0)?;
     Ok(Pkcs11Response { correlation_value: Some(correlation), ..answer(request, CKR_OK) })
 }
 

@@ -185,6 +185,11 @@ async fn streams_are_bounded() {
         authenticated_encryption_tag: None,
     };
     assert_eq!(server.refused(held).await, ResultReason::ServerLimitExceeded);
+    server.service.streams.forget_tenant("globex");
+    assert_eq!(server.service.streams.count(), 1);
     server.service.streams.forget_tenant("acme");
+    assert_eq!(server.service.streams.count(), 0);
+    server.done::<EncryptResponse>(first_part(&key)).await;
+    server.service.streams.forget_sealed_under("l3");
     assert_eq!(server.service.streams.count(), 0);
 }
