@@ -9,7 +9,10 @@ cd "$(dirname "$0")/.."
 
 # The Debian packages, each with the command or file by which we know that it is there.
 build_packages=(gcc:gcc libc6-dev:/usr/include/stdlib.h)
-test_packages=(python3:python3 python3-venv:python3)
+test_packages=(
+    python3:python3 python3-venv:python3
+    softhsm2:softhsm2-util opensc:pkcs11-tool
+)
 
 requirements=operator-cli/tests/pykmip/requirements.txt
 venv=.venv

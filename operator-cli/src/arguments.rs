@@ -86,8 +86,10 @@ pub struct DevSettings {
     /// Where the Gateway keeps wrapped keys: memory, embedded, redis://… or postgres://….
     #[arg(long, default_value = "embedded")]
     pub store: String,
-    /// What holds the tenants' L1 root keys: software (for development only).
-    #[arg(long, default_value = "software", value_name = "software")]
+    /// What holds the tenants' L1 root keys: software (for development only), or the URI of an AES key in a PKCS#11 token with
+    /// the token's library: `pkcs11:token=T;object=K?pin-source=file:/PATH&module-path=/PATH`. `{tenant}` in it stands for
+    /// the tenant's name.
+    #[arg(long, default_value = "software", value_name = "software|pkcs11:…")]
     pub l1: String,
     /// Let applications make and use 3DES keys, as old tapes and the conformance cases do.
     #[arg(long)]

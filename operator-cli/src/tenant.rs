@@ -74,16 +74,16 @@ pub async fn chains(operator: &Operator, tenant: Option<&str>) -> Result<BTreeMa
     Ok(chains)
 }
 
-/// Makes what a tenant lacks: an L1 of the development kind, an L2 and the L3 of the default service, all active. Where a
+/// Makes what a tenant lacks: an L1 at `location`, an L2 and the L3 of the default service, all active. Where a
 /// level has keys but none that is usable, somebody has revoked them: nothing is made then.
 ///
 /// # Errors
-/// If the Core does not answer, or refuses.
-pub async fn ensure(operator: &Operator, tenant: &str) -> Result<(), Error> {
+/// If the Core does not answer, or refuses; if the tenant has an L1 of another kind.
+pub async fn ensure(operator: &Operator, tenant: &str, location: &str) -> Result<(), Error> {
     let chain = chains(operator, Some(tenant)).await?.remove(tenant).unwrap_or_default();
     let root = match usable(chain.roots.iter()) {
-        Found::Usable(root) => root,
-        Found::None => register_root(operator, tenant, &format!("software:{tenant}")).await?,
+        Found::Usable(root) => of_kind(root, tenant, location)?,
+        Found::None => register_root(operator, tenant, location).await?,
         Found::Revoked => return Ok(()),
     };
     activate(operator, &root).await?;
@@ -100,6 +100,17 @@ pub async fn ensure(operator: &Operator, tenant: &str) -> Result<(), Error> {
         Found::Revoked => return Ok(()),
     };
     activate(operator, &service_key).await
+}
+
+/// The L1, if it is of the kind of `location`: the Core has been set up for that kind.
+fn of_kind(root: Key, tenant: &str, location: &str) -> Result<Key, Error> {
+    let kind = |location: &str| location.split(':').next().map(str::to_owned);
+    match root.location.as_deref() {
+        Some(found) if kind(found) != kind(location) => Err(Error::Option(format!(
+            "the L1 of {tenant} is {found}: begin with another --dir to have it elsewhere"
+        ))),
+        _ => Ok(root),
+    }
 }
 
 /// Adds a tenant: an L1 at `location`, an L2 under it, and an L3 of `service`, all active.

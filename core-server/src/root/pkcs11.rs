@@ -188,7 +188,7 @@ fn seal_in(
     plaintext: &[u8],
 ) -> Result<Bytes, RootError> {
     let encrypt = |nonce: &mut [u8]| -> Result<Vec<u8>, Error> {
-        let parameters = GcmParams::new(nonce, associated_data, TAG_BITS.try_into()?)?;
+        let parameters = GcmParams::new(nonce, associated_data, TAG_BITS.into())?;
         session.encrypt(&Mechanism::AesGcm(parameters), key, plaintext)
     };
     let ciphertext = encrypt(&mut nonce).map_err(judge)?;
@@ -204,8 +204,7 @@ fn unseal_in(
 ) -> Result<Zeroizing<Vec<u8>>, RootError> {
     let (nonce, ciphertext) = sealed[1..].split_at(NONCE_BYTES);
     let mut nonce = nonce.to_vec();
-    let parameters =
-        GcmParams::new(&mut nonce, associated_data, TAG_BITS.try_into().map_err(|_| RootError::Damaged)?);
+    let parameters = GcmParams::new(&mut nonce, associated_data, TAG_BITS.into());
     let mechanism = Mechanism::AesGcm(parameters.map_err(judge)?);
     session.decrypt(&mechanism, key, ciphertext).map(Zeroizing::new).map_err(judge)
 }

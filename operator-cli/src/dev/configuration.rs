@@ -1,5 +1,6 @@
 //! The servers' configuration files in a development stack.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -21,7 +22,7 @@ pub fn write_core(layout: &Layout, settings: &DevSettings) -> Result<(), Error> 
         "admin_listen": local(settings.core_admin_port),
         "state_directory": layout.state("core"),
         "tls": tls(layout, layout.pki().server("core")),
-        "roots": { "insecure_allow_software": true },
+        "roots": roots(&settings.l1),
         "gateway": [{ "name": GATEWAY, "tenants": TENANTS }],
     });
     write(&layout.configuration("core"), &configuration)
@@ -46,6 +47,17 @@ pub fn write_gateway(layout: &Layout, settings: &DevSettings, core: SocketAddr) 
         "service": { "insecure_allow_triple_des": settings.insecure_allow_triple_des },
     });
     write(&layout.configuration("gateway"), &configuration)
+}
+
+/// A module that the command line names is trusted; nobody else names one.
+fn roots(l1: &str) -> Value {
+    if l1 == "software" {
+        return json!({ "insecure_allow_software": true });
+    }
+    let query = l1.split_once('?').map_or("", |(_, query)| query);
+    let module = query.split('&').find_map(|part| part.strip_prefix("module-path="));
+    let modules: BTreeMap<&str, &str> = module.into_iter().map(|path| ("dev", path)).collect();
+    json!({ "pkcs11_modules": modules })
 }
 
 fn local(port: u16) -> SocketAddr {

@@ -77,7 +77,7 @@ impl Stack {
         let (core, core_admin) = (core.address("listen")?, core.address("admin")?);
         let operator = Operator::of_stack(layout, core)?;
         for name in pki::TENANTS {
-            tenant::ensure(&operator, name).await?;
+            tenant::ensure(&operator, name, &location(settings, name)).await?;
         }
         configuration::write_gateway(layout, settings, core)?;
         let server = ServerProcess::start("gateway", &layout.configuration("gateway")).await?;
@@ -136,10 +136,19 @@ fn judge(settings: &DevSettings) -> Result<(), Error> {
     }
     match settings.l1.as_str() {
         "software" => Ok(()),
+        token if token.starts_with("pkcs11:") && token.contains("module-path=/") => Ok(()),
         token if token.starts_with("pkcs11:") => {
-            Err(Error::Option("an L1 in a PKCS#11 token is not supported yet: use --l1 software".into()))
+            Err(Error::Option("the URI of the L1 has to name the token's library: module-path=/PATH".into()))
         }
-        other => Err(Error::Option(format!("there is no L1 \"{other}\": use --l1 software"))),
+        other => Err(Error::Option(format!("there is no L1 \"{other}\": use software or pkcs11:…"))),
+    }
+}
+
+/// Where the L1 of a tenant is. `{tenant}` in a URI stands for its name; without it, the tenants share a key.
+fn location(settings: &DevSettings, tenant: &str) -> String {
+    match settings.l1.as_str() {
+        "software" => format!("software:{tenant}"),
+        uri => uri.replace("{tenant}", tenant),
     }
 }
 
@@ -177,7 +186,7 @@ fn print_ready(folder: &Path, endpoints: &Endpoints, json: bool) {
          authority    {pki}/ca.pem\n  \
          certificate  {pki}/clients/acme.pem   (tenant acme; globex.pem for the other one)\n  \
          key          {pki}/clients/acme.key\n\
-         See how it is with `krypton --dir {} status`. The tenants' root keys are software keys: for development only.\n\
+         See how it is with `krypton --dir {} status`. This stack is for development only.\n\
          Ctrl-C stops it; keys and certificates stay for the next start.",
         folder.display()
     ));
