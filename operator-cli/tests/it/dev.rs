@@ -95,7 +95,7 @@ fn a_taken_port_is_named() {
 fn what_is_not_there_is_refused_clearly() {
     let folder = TempDir::new().unwrap();
     for (options, expected) in [
-        (["--l1", "pkcs11:token=t"], "not supported yet"),
+        (["--l1", "pkcs11:token=t"], "module-path"),
         (["--l1", "hope"], "there is no L1"),
         (["--store", "paper"], "there is no store"),
     ] {
