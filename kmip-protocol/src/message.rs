@@ -366,8 +366,28 @@ impl RequestBatchItem {
                 |mut reader| Request::read(operation, &mut reader, version),
             );
         };
+        // An extension among the criteria of Locate cannot be evaluated; passing over it would widen the answer.
+        if operation == Operation::Locate
+            && let Err(error) = refuse_extensions(&mut payload.reader(limits))
+        {
+            return Some(Err(error));
+        }
         Request::read(operation, &mut payload.reader(limits), version)
     }
+}
+
+/// Refuses items of the extension range, at any depth.
+fn refuse_extensions(reader: &mut Reader<'_>) -> Result<(), Error> {
+    while let Some(header) = reader.peek()? {
+        if tag::is_extension(header.tag) {
+            return Err(reader.error(ErrorKind::UnexpectedItem));
+        }
+        match header.item_type {
+            ItemType::Structure => reader.structure(header.tag, refuse_extensions)?,
+            _ => reader.skip()?,
+        }
+    }
+    Ok(())
 }
 
 /// A response.

@@ -12,7 +12,7 @@ const WRITERS: usize = 8;
 async fn kills_lose_no_acknowledged_key() {
     let mut system = System::start();
     let mut acknowledged: Vec<(String, Vec<u8>)> = Vec::new();
-    for round in 0..rounds(5, 100) {
+    for round in 0..rounds(50, 100) {
         let created = load_until_killed(&mut system, round).await;
         system.gateway = Some(system.start_server("gateway"));
         acknowledged.extend(created);

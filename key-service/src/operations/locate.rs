@@ -104,6 +104,8 @@ impl<'a> Criteria<'a> {
         if !request.attributes.templates.is_empty() {
             return Err(Fault::feature_not_supported("Locate does not take criteria from templates"));
         }
+        refuse_indexes(&request.attributes)?;
+        refuse_more_than_a_range(&request.attributes)?;
         let fresh_only = match request.object_group_member {
             None => false,
             Some(ObjectGroupMember::GroupMemberFresh) => true,
@@ -162,6 +164,8 @@ impl<'a> Criteria<'a> {
     fn matches_attribute(&self, record: &Record, wanted: &Attribute) -> bool {
         match (wanted, date(wanted)) {
             (_, Some(_)) => self.matches_dates(record, wanted),
+            // Every mask contains the empty one: taken so, it would match everything.
+            (Attribute::CryptographicUsageMask(mask), _) if mask.0 == 0 => record.usage_mask() == *mask,
             (Attribute::CryptographicUsageMask(mask), _) => record.usage_mask().contains(*mask),
             _ => attributes(record).iter().any(|present| present == wanted),
         }
@@ -178,6 +182,27 @@ impl<'a> Criteria<'a> {
             _ => false,
         }
     }
+}
+
+/// An index would narrow the criterion to one instance, which is not looked for.
+fn refuse_indexes(attributes: &Attributes) -> Result<(), Fault> {
+    if attributes.instances.iter().any(|instance| instance.index.is_some_and(|index| index != 0)) {
+        return Err(Fault::feature_not_supported("criteria of Locate have no Attribute Index"));
+    }
+    Ok(())
+}
+
+/// Two dates are a range (6.1.28); what three would be is not said.
+fn refuse_more_than_a_range(attributes: &Attributes) -> Result<(), Fault> {
+    for attribute in attributes.iter().filter(|attribute| date(attribute).is_some()) {
+        let same = attributes.iter().filter(|other| other.attribute_type() == attribute.attribute_type());
+        if same.count() > 2 {
+            return Err(Fault::invalid_field(
+                "a date is looked for by one value or by the two ends of a range",
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn date(attribute: &Attribute) -> Option<DateTime> {

@@ -7,5 +7,6 @@ mod cryptography;
 mod keys;
 mod known_answers;
 mod lifecycle;
+mod locate;
 mod streaming;
 mod wrapping;
