@@ -376,14 +376,16 @@ impl RequestBatchItem {
     }
 }
 
-/// Refuses items of the extension range, at any depth.
+/// Refuses items of the extension range, at any depth but inside values, which are compared as they are.
 fn refuse_extensions(reader: &mut Reader<'_>) -> Result<(), Error> {
     while let Some(header) = reader.peek()? {
         if tag::is_extension(header.tag) {
             return Err(reader.error(ErrorKind::UnexpectedItem));
         }
         match header.item_type {
-            ItemType::Structure => reader.structure(header.tag, refuse_extensions)?,
+            ItemType::Structure if header.tag != tag::ATTRIBUTE_VALUE => {
+                reader.structure(header.tag, refuse_extensions)?;
+            }
             _ => reader.skip()?,
         }
     }

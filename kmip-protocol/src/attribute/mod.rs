@@ -1,6 +1,7 @@
 //! Attributes (KMIP 2.1 section 4, 1.4 section 3): one table of names, types, versions and rules, the typed values, and
 //! the two ways in which the versions spell them on the wire.
 
+mod legacy;
 mod reference;
 mod spelling;
 mod value;
