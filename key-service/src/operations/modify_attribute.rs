@@ -1,6 +1,6 @@
 //! Modify Attribute (6.1.30): changes an instance of an attribute.
 
-use kmip_protocol::attribute::{Attribute, Instance};
+use kmip_protocol::attribute::{Attribute, AttributeType, Instance};
 use kmip_protocol::enumeration::ResultReason;
 use kmip_protocol::operation::{ModifyAttributeRequest, ModifyAttributeResponse};
 
@@ -22,18 +22,30 @@ pub(super) async fn handle(
     }
     let index = request.new_attribute.instances.first().and_then(|instance| instance.index);
     let current = request.current_attribute.instances.first().map(|instance| &instance.attribute);
-    let position = position(&record, &attribute, current, index)?;
-    attribute_rules::judge_modified(&record, position, &attribute)?;
     let mut changed = Record::clone(&record);
-    let instance = &mut changed.attributes.instances[position];
-    instance.attribute = attribute;
-    let answer = instance.clone();
+    let answer = if current.is_none() && index.is_none() && is_first_name(&record, &attribute) {
+        attribute_rules::judge_added(&record, &attribute, context.service.settings.maximum_attributes)?;
+        let index = changed.add(attribute.clone());
+        Instance { index: Some(index), attribute }
+    } else {
+        let position = position(&record, &attribute, current, index)?;
+        attribute_rules::judge_modified(&record, position, &attribute)?;
+        let instance = &mut changed.attributes.instances[position];
+        instance.attribute = attribute;
+        instance.clone()
+    };
     note_exposure(&mut changed);
     context.replace(changed);
     Ok(ModifyAttributeResponse {
         unique_identifier: record.unique_identifier.clone(),
-        attribute: answered(Instance { index: answer.index, attribute: answer.attribute }),
+        attribute: answered(answer),
     })
+}
+
+/// Whether a name is given to an object that has none. The specification has that fail, but Synology DSM names what it
+/// has registered in no other way, and makes no keys where it is refused.
+fn is_first_name(record: &Record, attribute: &Attribute) -> bool {
+    matches!(attribute, Attribute::Name(_)) && record.attribute(AttributeType::Name).is_none()
 }
 
 /// The instance that is meant: of the current value (2.x), of the index (1.x), or the only one.
@@ -59,7 +71,6 @@ pub(super) fn not_found() -> Fault {
 
 /// An object that was exposed once stays marked as such (4.3, 4.33).
 pub(super) fn note_exposure(record: &mut Record) {
-    use kmip_protocol::attribute::AttributeType;
     if !record.flag(AttributeType::Sensitive) {
         record.set(Attribute::AlwaysSensitive(false));
     }
