@@ -171,6 +171,29 @@ mod tests {
         }
     }
 
+    /// The settings of the section `[service]` in the example, which are all commented out.
+    fn service_in_the_example() -> toml::Table {
+        let example = include_str!("../krypton-gateway.example.toml");
+        let (_, service) = example.split_once("# [service]\n").expect("the example has the section");
+        let is_key = |line: &&str| line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+        let keys: Vec<&str> =
+            service.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_key).collect();
+        toml::from_str(&keys.join("\n")).expect("the settings are TOML")
+    }
+
+    #[test]
+    fn the_example_shows_the_defaults_of_the_service() {
+        let shown = service_in_the_example();
+        let default = format!("{:#?}", ServiceSettings::default());
+        for line in default.lines() {
+            if let Some((setting, _)) = line.trim_start().split_once(": ") {
+                assert!(shown.contains_key(setting), "{setting} is not in the example");
+            }
+        }
+        let shown: ServiceSettings = shown.try_into().expect("the settings are those of the service");
+        assert_eq!(format!("{shown:#?}"), default);
+    }
+
     #[test]
     fn unknown_keys_are_refused() {
         assert!(toml::from_str::<Config>("listen = \"127.0.0.1:0\"\nnonsense = 1").is_err());

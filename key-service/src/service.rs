@@ -16,6 +16,7 @@ use crate::context::Context;
 use crate::fault::Fault;
 use crate::operations;
 use crate::port::{Audit, Clock, Entropy, Sealer, Store};
+use crate::principal::Principal;
 use crate::record::Record;
 use crate::streams::Streams;
 use crate::workers::Workers;
@@ -49,6 +50,9 @@ pub struct ServiceSettings {
     pub maximum_key_pair_generations: usize,
     /// Whether 3DES keys may be made and used. Old tapes and the conformance cases need them, nobody else.
     pub insecure_allow_triple_des: bool,
+    /// Names of principals (`*` for all) whose clients decode few attributes, and give up an answer that holds another
+    /// one. Where they ask for all attributes they get those few.
+    pub legacy_attribute_clients: Vec<String>,
     /// What Query tells as Vendor Identification.
     pub vendor_identification: String,
     /// What Query tells as the name of this server.
@@ -70,9 +74,17 @@ impl Default for ServiceSettings {
             maximum_private_key_operations: 8,
             maximum_key_pair_generations: 2,
             insecure_allow_triple_des: false,
+            legacy_attribute_clients: Vec::new(),
             vendor_identification: "Krypton".to_owned(),
             server_name: "krypton".to_owned(),
         }
+    }
+}
+
+impl ServiceSettings {
+    /// Whether a principal's clients decode few attributes.
+    pub fn is_legacy_attribute_client(&self, principal: &Principal) -> bool {
+        self.legacy_attribute_clients.iter().any(|name| name == "*" || *name == *principal.name)
     }
 }
 

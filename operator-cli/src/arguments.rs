@@ -94,6 +94,10 @@ pub struct DevSettings {
     /// Let applications make and use 3DES keys, as old tapes and the conformance cases do.
     #[arg(long)]
     pub insecure_allow_triple_des: bool,
+    /// A principal (* for all) whose clients cannot decode every attribute, as PyKMIP: where they ask for all they get those
+    /// that PyKMIP decodes. May be repeated.
+    #[arg(long, value_name = "PRINCIPAL")]
+    pub legacy_attribute_clients: Vec<String>,
 }
 
 /// What can be done with tenants.

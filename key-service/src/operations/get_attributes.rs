@@ -16,7 +16,7 @@ pub(super) async fn handle(
     let wanted = &request.attribute_references;
     // In the order asked for: some clients read the first one and no other.
     let instances: Vec<Instance> = if wanted.is_empty() {
-        all.instances
+        decoded(context, all.instances)
     } else {
         let mut left = all.instances;
         wanted.iter().flat_map(|reference| take(&mut left, reference)).collect()
@@ -25,6 +25,14 @@ pub(super) async fn handle(
         unique_identifier: record.unique_identifier.clone(),
         attributes: Attributes { instances, templates: Vec::new() },
     })
+}
+
+/// What the client decodes of all attributes: it did not choose, so one that it cannot decode is not its fault.
+fn decoded(context: &Context<'_>, mut all: Vec<Instance>) -> Vec<Instance> {
+    if context.service.settings.is_legacy_attribute_client(context.principal) {
+        all.retain(|instance| instance.attribute.is_decoded_by_legacy_clients(context.version));
+    }
+    all
 }
 
 fn take(left: &mut Vec<Instance>, reference: &AttributeReference) -> Vec<Instance> {

@@ -44,7 +44,10 @@ pub fn write_gateway(layout: &Layout, settings: &DevSettings, core: SocketAddr) 
             "client": { "address": core },
             "tls": tls(layout, layout.pki().server("gateway")),
         },
-        "service": { "insecure_allow_triple_des": settings.insecure_allow_triple_des },
+        "service": {
+            "insecure_allow_triple_des": settings.insecure_allow_triple_des,
+            "legacy_attribute_clients": settings.legacy_attribute_clients,
+        },
     });
     write(&layout.configuration("gateway"), &configuration)
 }

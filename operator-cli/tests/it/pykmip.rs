@@ -4,6 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use tempfile::TempDir;
+
 use crate::stack::{Stack, python};
 use crate::tidy::workspace;
 
@@ -16,7 +18,8 @@ fn run(command: &mut Command) -> String {
 }
 
 fn main_job(version: &str) {
-    let stack = Stack::start();
+    let options = ["--store", "memory", "--legacy-attribute-clients", "*"];
+    let stack = Stack::start_in(TempDir::new().unwrap(), &options);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/pykmip/main_job.py");
     let (port, pki) = (stack.port("gateway").to_string(), stack.pki(""));
     run(python().arg(script).args([&port, version]).arg(pki));

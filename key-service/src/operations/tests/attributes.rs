@@ -1,0 +1,78 @@
+//! What Get Attributes tells to legacy clients.
+
+use bytestring::ByteString;
+use kmip_protocol::Version;
+use kmip_protocol::attribute::{Attribute, AttributeReference, AttributeType, CustomAttribute, CustomValue};
+use kmip_protocol::enumeration::CryptographicAlgorithm;
+use kmip_protocol::mask::CryptographicUsageMask as Mask;
+use kmip_protocol::operation::{GetAttributesRequest, GetAttributesResponse};
+use kmip_protocol::version::{SUPPORTED, V1_0, V1_4, V2_1};
+
+use crate::service::ServiceSettings;
+use crate::testing::{Server, active, id, symmetric_key};
+
+/// A server that takes these for legacy clients, and a key with a custom attribute in it. Clients are called `app`.
+async fn server_with_key(legacy_attribute_clients: &[&str]) -> (Server, ByteString) {
+    let legacy_attribute_clients = legacy_attribute_clients.iter().map(|&name| name.to_owned()).collect();
+    let server = Server::with(ServiceSettings { legacy_attribute_clients, ..ServiceSettings::default() });
+    let custom = |name, value| {
+        let [vendor, name] = ["x", name].map(ByteString::from_static);
+        Attribute::Custom(CustomAttribute { vendor, name, value })
+    };
+    let mut attributes = active(Mask::ENCRYPT);
+    attributes.push(custom("text", CustomValue::Text(ByteString::from_static("text"))));
+    attributes.push(custom("number", CustomValue::Integer(1)));
+    let key = symmetric_key(CryptographicAlgorithm::Aes, &[1; 16]);
+    let key = server.register(key, attributes).await;
+    (server, key)
+}
+
+/// The names of the attributes that are told; of all that there are if none is wanted.
+async fn told(server: &Server, version: Version, key: &ByteString, wanted: &[AttributeType]) -> Vec<String> {
+    let request = GetAttributesRequest {
+        unique_identifier: id(key),
+        attribute_references: wanted.iter().copied().map(AttributeReference::Known).collect(),
+    };
+    let response = server.ask_as(&server.principal, version, request).await.unwrap();
+    let response = GetAttributesResponse::try_from(response).unwrap();
+    response.attributes.iter().map(|attribute| attribute.reference().to_string()).collect()
+}
+
+fn holds(told: &[String], name: &str) -> bool {
+    told.iter().any(|told| told == name)
+}
+
+#[tokio::test]
+async fn legacy_clients_get_what_they_decode() {
+    for clients in [["app"], ["*"]] {
+        let (server, key) = server_with_key(&clients).await;
+        for version in SUPPORTED {
+            let told = told(&server, *version, &key, &[]).await;
+            for name in ["Unique Identifier", "Object Type", "State", "Cryptographic Usage Mask"] {
+                assert!(holds(&told, name), "{name} at {version:?}");
+            }
+            for name in ["Extractable", "Never Extractable", "Always Sensitive", "x-number"] {
+                assert!(!holds(&told, name), "{name} at {version:?}");
+            }
+            assert_eq!(holds(&told, "Digest"), *version != V1_0);
+        }
+        assert!(holds(&told(&server, V1_4, &key, &[]).await, "x-text"));
+        assert!(!holds(&told(&server, V2_1, &key, &[]).await, "x-text"));
+    }
+}
+
+#[tokio::test]
+async fn legacy_clients_get_what_they_name() {
+    let (server, key) = server_with_key(&["app"]).await;
+    let told = told(&server, V1_4, &key, &[AttributeType::Extractable, AttributeType::State]).await;
+    assert_eq!(told, ["Extractable", "State"]);
+}
+
+#[tokio::test]
+async fn other_clients_get_everything() {
+    for clients in [&[] as &[&str], &["another"]] {
+        let (server, key) = server_with_key(clients).await;
+        let told = told(&server, V1_4, &key, &[]).await;
+        assert!(holds(&told, "Extractable") && holds(&told, "x-number"));
+    }
+}
