@@ -72,18 +72,22 @@ impl Store for WatchedStore {
 
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         let changed: Vec<Arc<Record>> = changes.iter().map(|change| Arc::clone(change.record())).collect();
+        // Asked first: once something is committed, nothing may stand between it and the Gateways.
+        let mut closed = Vec::new();
+        for record in &changed {
+            closed.extend(self.closed_by(record).await?);
+        }
         let committed = self.store.commit(changes).await;
         // A failed commit may have happened all the same.
         for record in &changed {
             self.vault.forget_changed(record);
         }
-        committed?;
-        let mut closed = Vec::new();
-        for record in &changed {
-            closed.extend(self.closed_by(record).await?);
+        match &committed {
+            Ok(()) => self.leases.revoke(&closed).await,
+            Err(StoreError::Unavailable(_)) => self.leases.recall(&closed).await,
+            Err(_) => (),
         }
-        self.leases.revoke(&closed).await;
-        Ok(())
+        committed
     }
 
     async fn select(

@@ -28,7 +28,7 @@ use key_service::service::Service;
 use key_service::store::{self, EmbeddedLimits, MemoryLimits, OpenError, StoreSettings};
 use kmip_net::{
     AdminServer, CancellationToken, Client, ClientError, ReloadableTls, Server, ServerError, ServerSettings,
-    TlsError, TransportMetrics,
+    ServerTls, TlsError, TransportMetrics,
 };
 use kmip_ttlv::Limits;
 use prometheus_client::registry::Registry;
@@ -67,6 +67,7 @@ pub struct Gateway {
     kmip: Server<Handler>,
     https: Option<Server<Handler>>,
     admin: AdminServer,
+    tls: Arc<ReloadableTls<ServerTls>>,
 }
 
 impl Gateway {
@@ -97,11 +98,16 @@ impl Gateway {
             |address| ServerSettings { address, limits: config.limits, identity: config.identity.clone() };
         let kmip = Server::bind(settings(config.listen), tls.clone(), handler.clone(), metrics.clone())?;
         let https = match config.https_listen {
-            Some(address) => Some(Server::bind_https(settings(address), tls, handler, metrics)?),
+            Some(address) => Some(Server::bind_https(settings(address), tls.clone(), handler, metrics)?),
             None => None,
         };
         let admin = AdminServer::bind(config.admin_listen, Arc::new(|| Ok(())), Arc::new(registry))?;
-        Ok(Self { kmip, https, admin })
+        Ok(Self { kmip, https, admin, tls })
+    }
+
+    /// The certificates of the listeners, to be read again.
+    pub fn tls(&self) -> Arc<ReloadableTls<ServerTls>> {
+        self.tls.clone()
     }
 
     /// Where KMIP over TLS is served.

@@ -5,11 +5,12 @@
 use std::io::{IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use clap::Parser;
 use gateway_server::Gateway;
 use gateway_server::config::{Config, LogFormat};
-use kmip_net::CancellationToken;
+use kmip_net::{CancellationToken, ReloadableTls, ServerTls};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -56,6 +57,7 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let gateway = Gateway::start(config)?;
     let shutdown = CancellationToken::new();
     tokio::spawn(cancel_on_signal(shutdown.clone())?);
+    tokio::spawn(reload_on_signal(gateway.tls())?);
     announce(&gateway)?;
     gateway.serve(shutdown).await;
     tracing::info!("stopped");
@@ -86,11 +88,26 @@ fn cancel_on_signal(shutdown: CancellationToken) -> std::io::Result<impl Future<
     })
 }
 
+/// SIGHUP reads certificates, keys and revocation lists again. Where they do not load, the old ones stay in force.
+fn reload_on_signal(tls: Arc<ReloadableTls<ServerTls>>) -> std::io::Result<impl Future<Output = ()> + Send> {
+    let mut hangup = signal(SignalKind::hangup())?;
+    Ok(async move {
+        while hangup.recv().await.is_some() {
+            match tls.reload() {
+                Ok(()) => tracing::info!("certificates read again"),
+                Err(error) => tracing::error!(%error, "certificates not read again: the old ones stay"),
+            }
+        }
+    })
+}
+
 fn start_log(format: LogFormat) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(std::io::stderr().is_terminal())
+        // Standard error may be closed: that must not stop the Gateway from stopping.
+        .log_internal_errors(false)
         .with_writer(std::io::stderr);
     match format {
         LogFormat::Text => log.init(),
