@@ -82,6 +82,10 @@ impl Store for WatchedStore {
         for record in &changed {
             self.vault.forget_changed(record);
         }
+        // And once more: L3s may have been made in between. They are refused from now on, but may be leased already.
+        for record in &changed {
+            closed.extend(self.closed_by(record).await.unwrap_or_default());
+        }
         match &committed {
             Ok(()) => self.leases.revoke(&closed).await,
             Err(StoreError::Unavailable(_)) => self.leases.recall(&closed).await,

@@ -163,7 +163,7 @@ impl CoreSealer {
             Response::Encrypt(encrypted) => {
                 let envelope = Bytes::copy_from_slice(encrypted.data.ok_or_else(malformed)?.expose());
                 let sealed = Sealed { key: key.clone(), envelope };
-                self.leases.cache().remember(binding, &sealed, &opened);
+                self.leases.remember(binding, &sealed, &opened);
                 Ok(sealed)
             }
             _ => Err(malformed()),
@@ -200,6 +200,9 @@ impl Sealer for CoreSealer {
     }
 
     async fn unseal(&self, binding: &Binding, sealed: &Sealed) -> Result<Secret, SealerError> {
+        if !self.root_keys.is_of_tenant(&sealed.key, &binding.tenant).await? {
+            return Err(SealerError::Damaged);
+        }
         self.leases.ensure(&sealed.key).await?;
         if let Some(opened) = self.leases.cache().find(binding, sealed) {
             return Ok(opened);
@@ -218,7 +221,7 @@ impl Sealer for CoreSealer {
         match self.ask(request).await? {
             Response::Decrypt(decrypted) => {
                 let opened = decrypted.data.ok_or_else(malformed)?;
-                self.leases.cache().remember(binding, sealed, &opened);
+                self.leases.remember(binding, sealed, &opened);
                 Ok(opened)
             }
             _ => Err(malformed()),

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use key_service::lease::Holder;
-use key_service::port::{Clock, SealerError};
+use key_service::port::{Binding, Clock, Sealed, SealerError};
+use kmip_protocol::codec::Secret;
 use kmip_protocol::enumeration::ResultStatus;
 use kmip_protocol::identifier::UniqueIdentifier;
 use kmip_protocol::operation::{ObtainLeaseRequest, Request, Response};
@@ -104,8 +105,18 @@ impl Leases {
 
     /// The Core asks for a lease back: nothing is used under it from now on, and what was opened is wiped.
     pub(crate) fn give_up(&self, key: &ByteString) {
-        self.book().holder.give_up(key);
+        let mut book = self.book();
+        book.holder.give_up(key);
+        // Under the same lock as `remember`: what was being opened meanwhile does not come back.
         self.cache.wipe(key);
+    }
+
+    /// Remembers an opened object, if the lease that it was opened under still lives.
+    pub(crate) fn remember(&self, binding: &Binding, sealed: &Sealed, opened: &Secret) {
+        let book = self.book();
+        if book.holder.is_live(&sealed.key, self.clock.monotonic()) {
+            self.cache.remember(binding, sealed, opened);
+        }
     }
 
     /// Renews what is used and wipes what has ended, for ever.
@@ -114,15 +125,18 @@ impl Leases {
         loop {
             ticks.tick().await;
             let now = self.clock.monotonic();
-            let (ended, ending) = {
+            let ending = {
                 let mut book = self.book();
                 let ended = book.holder.expire(now);
+                for key in &ended {
+                    book.used.remove(key);
+                    self.cache.wipe(key);
+                }
                 let ending: Vec<ByteString> = book.holder.ending(now + RENEW_BEFORE_END).cloned().collect();
                 let used = ending.into_iter().filter(|key| book.used.contains(key)).collect::<Vec<_>>();
                 book.used.retain(|key| !used.contains(key));
-                (ended, used)
+                used
             };
-            ended.iter().for_each(|key| self.cache.wipe(key));
             if !ending.is_empty()
                 && let Err(error) = self.ask(&ending).await
             {

@@ -5,12 +5,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
-use key_service::chain::tenant_attribute;
+use key_service::chain::{TENANT, VENDOR, tenant_attribute, tenant_of};
 use key_service::port::SealerError;
-use kmip_protocol::attribute::{Attribute, Attributes};
+use kmip_protocol::attribute::{Attribute, AttributeReference, Attributes};
 use kmip_protocol::enumeration::{ObjectType, ResultStatus, State};
+use kmip_protocol::identifier::UniqueIdentifier;
 use kmip_protocol::message::ResponseBatchItem;
-use kmip_protocol::operation::{LocateRequest, Response};
+use kmip_protocol::operation::{GetAttributesRequest, LocateRequest, Response};
 
 use crate::core_client::{CoreLink, refusal};
 
@@ -42,11 +43,13 @@ pub(crate) enum ServiceKey {
 pub(crate) struct RootKeys {
     link: Arc<CoreLink>,
     answers: Mutex<HashMap<Place, Answer>>,
+    /// Whose an L3 is never changes.
+    owners: Mutex<HashMap<ByteString, ByteString>>,
 }
 
 impl RootKeys {
     pub(crate) fn new(link: Arc<CoreLink>) -> Self {
-        Self { link, answers: Mutex::default() }
+        Self { link, answers: Mutex::default(), owners: Mutex::default() }
     }
 
     /// The L3 of a service.
@@ -67,6 +70,39 @@ impl RootKeys {
             answers.insert(place, Answer { service: found.clone(), asked });
         }
         Ok(found)
+    }
+
+    /// Whether an L3 is of a tenant, as the Core says. A store says which L3 sealed a record, and a store can be edited: without
+    /// this, a record copied to another tenant would open there.
+    pub(crate) async fn is_of_tenant(&self, key: &ByteString, tenant: &str) -> Result<bool, SealerError> {
+        if let Some(owner) = self.owners().get(key) {
+            return Ok(owner == tenant);
+        }
+        let vendor = ByteString::from_static(VENDOR);
+        let reference = AttributeReference::Custom { vendor, name: ByteString::from_static(TENANT) };
+        let request = GetAttributesRequest {
+            unique_identifier: Some(UniqueIdentifier::Text(key.clone())),
+            attribute_references: vec![reference],
+        };
+        let items = self.link.send(&[request.into()]).await?;
+        let owner = match items.into_iter().next() {
+            Some(item) if item.result_status != ResultStatus::Success => return Err(refusal(&item)),
+            Some(ResponseBatchItem { payload: Some(Response::GetAttributes(got)), .. }) => {
+                tenant_of(got.attributes.iter()).map(|owner| ByteString::from(&**owner))
+            }
+            _ => None,
+        };
+        let Some(owner) = owner else { return Ok(false) };
+        let mut owners = self.owners();
+        if owners.len() >= MAXIMUM_REMEMBERED {
+            owners.clear();
+        }
+        owners.insert(ByteString::from(&**key), owner.clone());
+        Ok(owner == tenant)
+    }
+
+    fn owners(&self) -> MutexGuard<'_, HashMap<ByteString, ByteString>> {
+        self.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Asks again the next time.

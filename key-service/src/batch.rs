@@ -288,13 +288,35 @@ fn answer_item(item: &RequestBatchItem, outcome: Result<Response, Fault>) -> Res
     answer
 }
 
-/// Marks the items before the failed one as undone. They keep their payloads (case BL-M-2-21).
+/// Marks the items before the failed one as undone. They keep payloads that name objects (case BL-M-2-21), but not what
+/// an operation has computed or shown: its use of a limited key is not counted.
 fn undo(answers: &mut [ResponseBatchItem]) {
     if let Some((_, before)) = answers.split_last_mut() {
         for answer in before {
             answer.result_status = ResultStatus::OperationUndone;
+            answer.payload = answer.payload.take().filter(names_objects_only);
         }
     }
+}
+
+fn names_objects_only(response: &Response) -> bool {
+    matches!(
+        response,
+        Response::Activate(_)
+            | Response::AddAttribute(_)
+            | Response::Check(_)
+            | Response::Create(_)
+            | Response::CreateKeyPair(_)
+            | Response::DeleteAttribute(_)
+            | Response::Destroy(_)
+            | Response::GetAttributeList(_)
+            | Response::GetAttributes(_)
+            | Response::Locate(_)
+            | Response::ModifyAttribute(_)
+            | Response::Register(_)
+            | Response::Revoke(_)
+            | Response::SetAttribute(_)
+    )
 }
 
 /// The failure of an item that had an answer already.

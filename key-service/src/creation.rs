@@ -95,7 +95,7 @@ pub async fn finish(
 /// Seals `object` into `record`, if there is anything to seal: a key whose value is elsewhere has nothing.
 pub async fn seal(context: &Context<'_>, record: &mut Record, object: &ManagedObject) -> Result<(), Fault> {
     if object.key_block().is_none_or(|block| block.key_value.is_some()) {
-        context.service.seal(record, object).await?;
+        context.seal(record, object).await?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ pub struct Grantor<K, H> {
     unknown_until: Duration,
     revoked: HashSet<K>,
     leases: HashMap<K, HashMap<H, Duration>>,
-    revocations: BTreeMap<u64, Pending<H>>,
+    revocations: BTreeMap<u64, Pending<K, H>>,
     next_revocation: u64,
 }
 
@@ -24,7 +24,8 @@ pub struct Revocation(u64);
 
 /// Who has yet to give up, and when that no longer matters.
 #[derive(Debug)]
-struct Pending<H> {
+struct Pending<K, H> {
+    keys: HashSet<K>,
     holders: HashMap<H, Duration>,
     unknown_until: Duration,
 }
@@ -72,9 +73,21 @@ impl<K: Eq + Hash + Clone, H: Eq + Hash + Clone> Grantor<K, H> {
                 *latest = ends.max(*latest);
             }
         }
+        // Whoever has yet to give up a key for an earlier revocation has yet to give it up for this one.
+        for pending in
+            self.revocations.values().filter(|pending| keys.iter().any(|key| pending.keys.contains(key)))
+        {
+            for (holder, ends) in pending.holders.iter().filter(|(_, ends)| **ends > now) {
+                let latest = holders.entry(holder.clone()).or_default();
+                *latest = (*ends).max(*latest);
+            }
+        }
         let revocation = Revocation(self.next_revocation);
         self.next_revocation += 1;
-        self.revocations.insert(revocation.0, Pending { holders, unknown_until: self.unknown_until });
+        self.revocations.insert(
+            revocation.0,
+            Pending { keys: keys.iter().cloned().collect(), holders, unknown_until: self.unknown_until },
+        );
         revocation
     }
 
@@ -169,6 +182,17 @@ mod tests {
         assert!(grantor.grant(&"l3", &1, LEASE, now));
         let revocation = grantor.revoke(&["l3"], now);
         assert_eq!(grantor.done_at(revocation), now + LEASE);
+    }
+
+    #[test]
+    fn a_second_revocation_waits_for_the_holders_of_the_first() {
+        let (mut grantor, now) = settled();
+        assert!(grantor.grant(&"l3", &1, LEASE, now));
+        let first = grantor.revoke(&["l3"], now);
+        let second = grantor.revoke(&["l3"], now);
+        assert!(!grantor.is_done(first, now) && !grantor.is_done(second, now));
+        grantor.confirm(second, &1);
+        assert!(grantor.is_done(second, now));
     }
 
     #[test]

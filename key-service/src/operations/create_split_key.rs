@@ -78,7 +78,7 @@ impl Whole {
         mut attributes: Attributes,
     ) -> Result<Self, Fault> {
         let record = context.live_object(Some(identifier)).await?;
-        let object = context.service.unseal(&record).await?;
+        let object = context.unseal(&record).await?;
         for guard in [
             Attribute::Sensitive(record.flag(AttributeType::Sensitive)),
             Attribute::Extractable(record.flag(AttributeType::Extractable)),

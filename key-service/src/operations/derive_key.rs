@@ -146,12 +146,10 @@ async fn derive(
         _ => return Err(Fault::invalid_field("the second object has to be the Secret Data to derive from")),
     };
     let chosen = parameters::chosen(base, given.cryptographic_parameters.as_ref());
-    let key = key_material::symmetric(&context.service.unseal(base).await?)?;
+    let key = key_material::symmetric(&context.unseal(base).await?)?;
     let data = match (data_base, given.derivation_data) {
         (None, mut data) if data.len() <= 1 => data.pop(),
-        (Some(base), data) if data.is_empty() => {
-            Some(key_material::symmetric(&context.service.unseal(base).await?)?)
-        }
+        (Some(base), data) if data.is_empty() => Some(key_material::symmetric(&context.unseal(base).await?)?),
         _ => return Err(Fault::invalid_field("Derivation Data comes once, from the request or an object")),
     };
     let (salt, vector, iterations) = (given.salt, given.initialization_vector, given.iteration_count);
@@ -180,9 +178,9 @@ async fn agree(context: &Context<'_>, bases: &[Arc<Record>], bytes: usize) -> Re
     else {
         return Err(Fault::new(ResultReason::InvalidObjectType, "a private and a public key are needed"));
     };
-    let peer = context.service.unseal(public).await?;
+    let peer = context.unseal(public).await?;
     let peer = key_material::public_key(&peer, parameters::curve(public))?;
-    let own = context.service.unseal(private).await?;
+    let own = context.unseal(private).await?;
     let agreed = key_material::with_private_key(context, private, own, move |own| Ok(own.agree(&peer)?));
     let mut agreed = agreed.await?;
     if agreed.len() < bytes {

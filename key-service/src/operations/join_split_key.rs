@@ -46,7 +46,7 @@ async fn parts(context: &Context<'_>, identifiers: &[UniqueIdentifier]) -> Resul
     let mut parts = Parts { parts: Vec::new(), are_sensitive: false, are_extractable: true };
     for identifier in identifiers {
         let record = context.live_object(Some(identifier)).await?;
-        let ManagedObject::SplitKey(part) = context.service.unseal(&record).await? else {
+        let ManagedObject::SplitKey(part) = context.unseal(&record).await? else {
             return Err(Fault::new(ResultReason::InvalidObjectType, "only parts of a split key are joined"));
         };
         parts.are_sensitive |= record.flag(AttributeType::Sensitive);

@@ -15,7 +15,8 @@ pub(super) fn handle(context: &Context<'_>, request: &LogRequest) -> Result<LogR
     tracing::info!(
         tenant = %context.principal.tenant,
         principal = %context.principal.name,
-        message = request.log_message.as_ref() as &str,
+        // Quoted: a line break in it does not begin a line of the log.
+        text = ?request.log_message.as_ref() as &str,
         "client log"
     );
     Ok(LogResponse {})
