@@ -2,6 +2,7 @@
 //! the key any more. The rules are `key_service::lease`; here are the clock, the connections and the waiting.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -19,6 +20,9 @@ use tokio::sync::Notify;
 
 /// How long to wait before a Gateway that has not confirmed is asked again, if it has a connection.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// After so many grants, leases that have ended are forgotten.
+const GRANTS_PER_CLEANING: u64 = 256;
 
 /// Keys recalled in one message at most.
 const KEYS_PER_MESSAGE: usize = 200;
@@ -39,6 +43,7 @@ pub struct Leases {
     grantor: Mutex<Grantor<ByteString, Life>>,
     pushers: Mutex<HashMap<Life, Pusher>>,
     confirmed: Notify,
+    grants: AtomicU64,
 }
 
 impl Leases {
@@ -51,13 +56,18 @@ impl Leases {
             grantor: Mutex::new(grantor),
             pushers: Mutex::default(),
             confirmed: Notify::new(),
+            grants: AtomicU64::new(0),
         }
     }
 
     /// Grants a lease on an L3; returns how long it is, or `None` if the L3 was revoked.
     pub fn grant(&self, key: &ByteString, life: &Life) -> Option<Duration> {
         let now = self.clock.monotonic();
-        self.grantor().grant(key, life, self.lease_time, now).then_some(self.lease_time)
+        let mut grantor = self.grantor();
+        if self.grants.fetch_add(1, Ordering::Relaxed).is_multiple_of(GRANTS_PER_CLEANING) {
+            grantor.expire(now);
+        }
+        grantor.grant(key, life, self.lease_time, now).then_some(self.lease_time)
     }
 
     /// A Gateway can be told over this connection from now on.

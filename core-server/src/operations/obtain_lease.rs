@@ -19,7 +19,7 @@ pub(super) async fn handle(
     request: ObtainLeaseRequest,
 ) -> Result<ObtainLeaseResponse, Fault> {
     let identifier = request.unique_identifier.as_ref();
-    let life = life(context);
+    let life = life(context)?;
     // Granted while the key is held: whoever wipes it and recalls its leases then finds this one.
     let (unique_identifier, (granted, changed)) =
         use_key(seat, context, identifier, Use::Unwrap, |key, _| {
@@ -35,11 +35,20 @@ pub(super) async fn handle(
     })
 }
 
+/// Bytes of the name of a life at most: the book of leases keeps it.
+const MAXIMUM_INSTANCE_BYTES: usize = 64;
+
 /// The life of the Gateway that asks. One that does not name its life shares a nameless one with others of its certificate: it
 /// is never told of a revocation, and its leases delay one until they end.
-pub(super) fn life(context: &Context<'_>) -> Life {
-    Life {
-        gateway: ByteString::from(&*context.principal.name),
-        instance: ByteString::from(context.client_correlation_value.as_deref().unwrap_or_default()),
+///
+/// # Errors
+/// If the name of the life is too long.
+pub(super) fn life(context: &Context<'_>) -> Result<Life, Fault> {
+    let instance = context.client_correlation_value.as_deref().unwrap_or_default();
+    if instance.len() > MAXIMUM_INSTANCE_BYTES {
+        return Err(Fault::invalid_field(
+            "Client Correlation Value, the name of a Gateway's life, is too long",
+        ));
     }
+    Ok(Life { gateway: ByteString::from(&*context.principal.name), instance: ByteString::from(instance) })
 }

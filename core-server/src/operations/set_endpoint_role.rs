@@ -18,7 +18,12 @@ pub(super) fn handle(
     if request.endpoint_role != EndpointRole::Server {
         return Err(Fault::invalid_field("a Gateway is a client already; it can become a server"));
     }
-    seat.leases.subscribe(life(context), connection.pusher());
+    let life = life(context)?;
+    // Several lives without a name would confirm for each other.
+    if life.instance.is_empty() {
+        return Err(Fault::missing("Client Correlation Value is needed: it names this life of the Gateway"));
+    }
+    seat.leases.subscribe(life, connection.pusher());
     connection.reverse();
     Ok(SetEndpointRoleResponse { endpoint_role: EndpointRole::Server })
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use kmip_protocol::attribute::{Attribute, AttributeType, Attributes};
 use kmip_protocol::codec::DateTime;
-use kmip_protocol::enumeration::ObjectGroupMember;
+use kmip_protocol::enumeration::{ObjectGroupMember, ResultReason};
 use kmip_protocol::mask::StorageStatusMask;
 use kmip_protocol::operation::{LocateRequest, LocateResponse};
 
@@ -17,6 +17,9 @@ use crate::context::Context;
 use crate::fault::Fault;
 use crate::port::IndexKey;
 use crate::record::{Record, index_key};
+
+/// Criteria of one Locate: each is compared with every record that is looked at.
+const MAXIMUM_CRITERIA: usize = 32;
 
 /// Records fetched from the store in one go.
 const PAGE_RECORDS: usize = 256;
@@ -78,6 +81,8 @@ async fn find(
     let key = criteria.index_key();
     let mut after = None;
     loop {
+        // A long search lets others have their turn.
+        tokio::task::yield_now().await;
         let page: Vec<Arc<Record>> = context.select(key.as_ref(), after, PAGE_RECORDS).await?;
         for record in &page {
             // The search goes on past a full answer only where it is about to end anyway.
@@ -103,6 +108,9 @@ impl<'a> Criteria<'a> {
     fn new(request: &'a LocateRequest) -> Result<Self, Fault> {
         if !request.attributes.templates.is_empty() {
             return Err(Fault::feature_not_supported("Locate does not take criteria from templates"));
+        }
+        if request.attributes.instances.len() > MAXIMUM_CRITERIA {
+            return Err(Fault::new(ResultReason::ServerLimitExceeded, "Locate has too many criteria"));
         }
         refuse_indexes(&request.attributes)?;
         refuse_more_than_a_range(&request.attributes)?;
@@ -145,9 +153,10 @@ impl<'a> Criteria<'a> {
     }
 
     fn matches(&self, record: &Record) -> bool {
+        let present = attributes(record);
         self.matches_storage(record)
             && (!self.fresh_only || record.flag(AttributeType::Fresh))
-            && self.attributes.iter().all(|wanted| self.matches_attribute(record, wanted))
+            && self.attributes.iter().all(|wanted| self.matches_attribute(record, &present, wanted))
     }
 
     fn matches_storage(&self, record: &Record) -> bool {
@@ -161,13 +170,13 @@ impl<'a> Criteria<'a> {
         self.storage_status_mask.contains(storage)
     }
 
-    fn matches_attribute(&self, record: &Record, wanted: &Attribute) -> bool {
+    fn matches_attribute(&self, record: &Record, present: &Attributes, wanted: &Attribute) -> bool {
         match (wanted, date(wanted)) {
             (_, Some(_)) => self.matches_dates(record, wanted),
             // Every mask contains the empty one: taken so, it would match everything.
             (Attribute::CryptographicUsageMask(mask), _) if mask.0 == 0 => record.usage_mask() == *mask,
             (Attribute::CryptographicUsageMask(mask), _) => record.usage_mask().contains(*mask),
-            _ => attributes(record).iter().any(|present| present == wanted),
+            _ => present.iter().any(|present| present == wanted),
         }
     }
 
