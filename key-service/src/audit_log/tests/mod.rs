@@ -3,6 +3,7 @@
 
 mod behaviour;
 mod crash;
+mod events;
 mod golden;
 mod proofs;
 mod receipts;
