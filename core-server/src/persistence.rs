@@ -10,8 +10,9 @@ use key_service::store::{self, EmbeddedLimits, MemoryLimits, StoreSettings};
 use crate::config::Config;
 use crate::server::StartError;
 
-/// Opens the store, in the state folder where it is a file. Blocks while a store that was not closed is checked.
-pub(crate) fn open(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+/// Opens the store, in the state folder where it is a file. Takes its time while a store that was not closed is
+/// checked.
+pub(crate) async fn open(config: &Config) -> Result<Arc<dyn Store>, StartError> {
     let folder = &config.state_directory;
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(StartError::State)?;
     if !config.store.is_durable() {
@@ -22,5 +23,5 @@ pub(crate) fn open(config: &Config) -> Result<Arc<dyn Store>, StartError> {
         memory: MemoryLimits::default(),
         embedded: EmbeddedLimits::default(),
     };
-    Ok(store::open(&config.store, &settings)?)
+    Ok(store::open(&config.store, &settings).await?)
 }

@@ -74,7 +74,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         "Locked memory for unsealed keys",
         ConstGauge::new(i64::try_from(config.memory.capacity_bytes).unwrap_or(i64::MAX)),
     );
-    let store = crate::persistence::open(&config)?;
+    let store = crate::persistence::open(&config).await?;
     let vault = vault(&config, store.clone(), memory, metrics.clone());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());

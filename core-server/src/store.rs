@@ -103,6 +103,10 @@ impl Store for WatchedStore {
     ) -> Result<Vec<Arc<Record>>, StoreError> {
         self.store.select(tenant, key, after, limit).await
     }
+
+    async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
+        self.store.tenants().await
+    }
 }
 
 /// The L3s of some tenants, to be read only: all that a Gateway sees.
@@ -153,5 +157,9 @@ impl Store for ServiceKeyView {
                 return Ok(shown);
             }
         }
+    }
+
+    async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
+        Ok(vec![ByteString::from_static(REGION)])
     }
 }

@@ -479,6 +479,10 @@ mod tests {
         ) -> Result<Vec<Arc<Record>>, StoreError> {
             self.store.select(tenant, key, after, limit).await
         }
+
+        async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
+            self.store.tenants().await
+        }
     }
 
     struct Rig {

@@ -71,12 +71,12 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// Opens the store and the listeners. Must be called within a tokio runtime.
+    /// Opens the store and the listeners.
     ///
     /// # Errors
     /// Whatever stands against serving.
-    pub fn start(config: Config) -> Result<Self, StartError> {
-        let store = open_store(&config)?;
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let store = open_store(&config).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let sealer = seal_with_core(&config.core, &config.cache, clock.clone())?;
         let message_bytes = config.limits.max_message_bytes;
@@ -136,13 +136,13 @@ impl Gateway {
     }
 }
 
-fn open_store(config: &Config) -> Result<Arc<dyn Store>, OpenError> {
+async fn open_store(config: &Config) -> Result<Arc<dyn Store>, OpenError> {
     let settings = StoreSettings {
         state_directory: config.state_directory.clone(),
         memory: MemoryLimits::default(),
         embedded: EmbeddedLimits::default(),
     };
-    store::open(&config.store.parse()?, &settings)
+    store::open(&config.store.parse()?, &settings).await
 }
 
 fn seal_with_core(

@@ -54,7 +54,7 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
 }
 
 async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
-    let gateway = Gateway::start(config)?;
+    let gateway = Gateway::start(config).await?;
     let shutdown = CancellationToken::new();
     tokio::spawn(cancel_on_signal(shutdown.clone())?);
     tokio::spawn(reload_on_signal(gateway.tls())?);

@@ -345,7 +345,7 @@ async fn move_envelope(rig: &Rig, from: &str, to: &str) {
         memory: MemoryLimits::default(),
         embedded: EmbeddedLimits::default(),
     };
-    let store = key_service::store::open(&config.store, &settings).unwrap();
+    let store = key_service::store::open(&config.store, &settings).await.unwrap();
     let source = store.fetch(REGION, from).await.unwrap().unwrap();
     let mut target = Record::clone(&*store.fetch(REGION, to).await.unwrap().unwrap());
     target.sealed.as_mut().unwrap().envelope = source.sealed.as_ref().unwrap().envelope.clone();

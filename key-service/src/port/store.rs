@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use crate::record::Record;
 
@@ -83,4 +84,7 @@ pub trait Store: Send + Sync + 'static {
         after: Option<Position>,
         limit: usize,
     ) -> Result<Vec<Arc<Record>>, StoreError>;
+
+    /// The tenants that have records, destroyed ones included, in no particular order.
+    async fn tenants(&self) -> Result<Vec<ByteString>, StoreError>;
 }

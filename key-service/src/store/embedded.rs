@@ -16,6 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
 use async_trait::async_trait;
+use bytestring::ByteString;
 use redb::{Database, ReadTransaction, ReadableDatabase as _, WriteTransaction};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -189,12 +190,17 @@ impl Store for EmbeddedStore {
         let transaction = self.shared.begin_read()?;
         let page =
             layout::select(&transaction, tenant, key, after, limit).map_err(|error| self.failed(error))?;
-        let open = |(identifier, value): &(bytestring::ByteString, bytes::Bytes)| {
+        let open = |(identifier, value): &(ByteString, bytes::Bytes)| {
             layout::open_value(value, tenant, identifier)
                 .inspect_err(|error| tracing::error!(%error, "a record is left out of a search"))
                 .ok()
         };
         Ok(page.iter().filter_map(open).collect())
+    }
+
+    async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
+        let transaction = self.shared.begin_read()?;
+        layout::tenants(&transaction).map_err(|error| self.failed(error))
     }
 }
 

@@ -77,6 +77,9 @@ pub enum OpenError {
         .0.display()
     )]
     Lost(PathBuf),
+    /// The attempt ended half way.
+    #[error("the store was not opened: {0}")]
+    NotOpened(String),
     /// A file or directory cannot be used.
     #[error("{}: {error}", path.display())]
     File {
@@ -89,16 +92,18 @@ pub enum OpenError {
 
 /// Opens the store that an operator picked.
 ///
-/// Blocks while a store that was not closed properly is checked.
+/// Takes its time while a store that was not closed properly is checked.
 ///
 /// # Errors
 /// If this build does not have it, or it cannot be opened.
-pub fn open(url: &StoreUrl, settings: &StoreSettings) -> Result<Arc<dyn Store>, OpenError> {
+pub async fn open(url: &StoreUrl, settings: &StoreSettings) -> Result<Arc<dyn Store>, OpenError> {
     match url {
         StoreUrl::Memory => Ok(Arc::new(MemoryStore::new(settings.memory))),
         StoreUrl::Embedded(path) => {
             let directory = path.clone().unwrap_or_else(|| settings.state_directory.join(DEFAULT_DIRECTORY));
-            Ok(Arc::new(EmbeddedStore::open(&directory, settings.embedded)?))
+            let limits = settings.embedded;
+            let opening = tokio::task::spawn_blocking(move || EmbeddedStore::open(&directory, limits));
+            Ok(Arc::new(opening.await.map_err(|error| OpenError::NotOpened(error.to_string()))??))
         }
         StoreUrl::Redis(_) => Err(OpenError::NotBuilt("redis")),
         StoreUrl::Postgres(_) => Err(OpenError::NotBuilt("postgres")),
@@ -207,14 +212,14 @@ mod tests {
         }
     }
 
-    #[test]
-    fn stores_that_are_not_built_say_so() {
+    #[tokio::test]
+    async fn stores_that_are_not_built_say_so() {
         let settings = StoreSettings {
             state_directory: PathBuf::new(),
             memory: MemoryLimits::default(),
             embedded: EmbeddedLimits::default(),
         };
-        let error = open(&"postgres://u:secret@h/d".parse().unwrap(), &settings).err().unwrap();
+        let error = open(&"postgres://u:secret@h/d".parse().unwrap(), &settings).await.err().unwrap();
         assert_eq!(error.to_string(), "this build has no postgres store");
     }
 }

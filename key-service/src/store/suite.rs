@@ -41,6 +41,7 @@ macro_rules! store_tests {
             one_of_many_writers_wins,
             many_writers_are_all_heard,
             large_records_are_kept,
+            tenants_with_records_are_told,
             behaves_like_the_model,
         );
     };
@@ -384,6 +385,22 @@ pub(crate) async fn large_records_are_kept(store: Arc<dyn Store>) {
     let too_large = of_size("b", MAXIMUM_RECORD_BYTES - overhead + 8);
     assert_eq!(store.commit(vec![insert(&too_large)]).await, Err(StoreError::Full));
     assert_eq!(selected(&*store, "t", None).await, ["a"]);
+}
+
+pub(crate) async fn tenants_with_records_are_told(store: Arc<dyn Store>) {
+    let told = async || {
+        let mut tenants = store.tenants().await.unwrap();
+        tenants.sort_unstable();
+        tenants
+    };
+    assert_eq!(told().await, [""; 0]);
+    let refused = Record { version: 2, ..record("nobody", "a", 1) };
+    assert_eq!(store.commit(vec![insert(&refused)]).await, Err(StoreError::Conflict));
+    for (tenant, identifier) in [("u", "a"), ("t", "b"), ("t", "a"), ("", "a"), ("tt", "a")] {
+        store.commit(vec![insert(&record(tenant, identifier, 1))]).await.unwrap();
+    }
+    store.commit(vec![replace(&destroyed(&record("u", "a", 1)))]).await.unwrap();
+    assert_eq!(told().await, ["", "t", "tt", "u"]);
 }
 
 /// One change of the model test: applied to whatever is there.

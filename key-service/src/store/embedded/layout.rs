@@ -160,6 +160,20 @@ pub(super) fn select(
     Ok(page)
 }
 
+/// The tenants that have records: from the first record of each, straight to that of the next.
+pub(super) fn tenants(transaction: &ReadTransaction) -> Result<Vec<ByteString>, redb::Error> {
+    let records = transaction.open_table(RECORDS)?;
+    let (mut tenants, mut first) = (Vec::new(), Vec::new());
+    while let Some(entry) = records.range::<&[u8]>(&*first..)?.next().transpose()? {
+        let key = entry.0.value();
+        let Some((length, rest)) = key.split_first_chunk() else { break };
+        let Some(tenant) = rest.get(..u32::from_be_bytes(*length) as usize) else { break };
+        tenants.extend(ByteString::try_from(tenant));
+        first = successor(&length_prefixed(tenant));
+    }
+    Ok(tenants)
+}
+
 /// Opens a stored value.
 ///
 /// # Errors
