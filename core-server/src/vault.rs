@@ -503,6 +503,7 @@ mod tests {
             object_type: ObjectType::SymmetricKey,
             attributes: Attributes::new(attributes),
             sealed: None,
+            further_seals: Vec::new(),
         }
     }
 

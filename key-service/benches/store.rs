@@ -80,6 +80,7 @@ fn record(number: u64, named: bool) -> Arc<Record> {
         object_type: ObjectType::SymmetricKey,
         attributes: Attributes::new(attributes),
         sealed: Some(Sealed { key: identifier(u64::MAX).into(), envelope }),
+        further_seals: Vec::new(),
     })
 }
 

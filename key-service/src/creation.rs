@@ -72,6 +72,7 @@ pub async fn draft(
         object_type: object.object_type(),
         attributes: Attributes::default(),
         sealed: None,
+        further_seals: Vec::new(),
     };
     for attribute in attributes.iter().filter(|attribute| is_kept(attribute)) {
         record.add(attribute_rules::as_kept(detach(attribute)?));
@@ -136,6 +137,7 @@ pub async fn import(
         object_type: object.object_type(),
         attributes: Attributes::default(),
         sealed: None,
+        further_seals: Vec::new(),
     };
     for attribute in attributes.iter().filter(|attribute| !is_field(attribute)) {
         given.add(detach(attribute)?);

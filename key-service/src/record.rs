@@ -36,6 +36,8 @@ pub struct Record {
     pub attributes: Attributes,
     /// The sealed object; `None` if it was destroyed, or never had a value here.
     pub sealed: Option<Sealed>,
+    /// The same object sealed under further keys, any of which opens it: an L2 has a seal for each of its anchors.
+    pub further_seals: Vec<Sealed>,
 }
 
 // The tags of a record, from the range that KMIP leaves to extensions.
@@ -60,7 +62,7 @@ impl Record {
             writer.long_integer(VERSION, self.version.cast_signed());
             self.object_type.write(writer, tag::OBJECT_TYPE, V2_1);
             self.attributes.write_record(writer);
-            if let Some(sealed) = &self.sealed {
+            for sealed in self.seals() {
                 writer.structure(SEALED, |writer| {
                     writer.text_string(SEALED_KEY, &sealed.key);
                     writer.byte_string(SEALED_ENVELOPE, &sealed.envelope);
@@ -90,7 +92,9 @@ impl Record {
                 version: reader.long_integer(VERSION)?.cast_unsigned(),
                 object_type: ObjectType::read(reader, tag::OBJECT_TYPE, V2_1)?,
                 attributes: Attributes::read_record(reader)?,
-                sealed: if reader.is_empty() { None } else { Some(read_sealed(reader)?) },
+                sealed: read_sealed(reader)?,
+                further_seals: std::iter::from_fn(|| read_sealed(reader).transpose())
+                    .collect::<Result<_, _>>()?,
             })
         })?;
         reader.finish()?;
@@ -108,6 +112,27 @@ impl Record {
     /// Whether the material of the object is gone.
     pub fn is_destroyed(&self) -> bool {
         self.state().is_some_and(lifecycle::is_destroyed)
+    }
+
+    /// All seals of the object: any of them opens it.
+    pub fn seals(&self) -> impl Iterator<Item = &Sealed> {
+        self.sealed.iter().chain(&self.further_seals)
+    }
+
+    /// Seals the object under one key more.
+    pub fn add_seal(&mut self, sealed: Sealed) {
+        match self.sealed {
+            Some(_) => self.further_seals.push(sealed),
+            None => self.sealed = Some(sealed),
+        }
+    }
+
+    /// Drops the seals that do not fit; the object stays with those that are left.
+    pub fn retain_seals(&mut self, fits: impl Fn(&Sealed) -> bool) {
+        let seals = self.sealed.take().into_iter().chain(std::mem::take(&mut self.further_seals));
+        let mut left = seals.filter(fits);
+        self.sealed = left.next();
+        self.further_seals = left.collect();
     }
 
     /// What the object's secret is bound to.
@@ -164,10 +189,15 @@ impl Record {
 /// A record's bytes are those of one message at most, and its attributes again as much.
 pub const MAXIMUM_RECORD_BYTES: usize = 4 << 20;
 
-fn read_sealed(reader: &mut Reader<'_>) -> Result<Sealed, Error> {
-    reader.structure(SEALED, |reader| {
-        Ok(Sealed { key: reader.text(SEALED_KEY)?, envelope: reader.bytes(SEALED_ENVELOPE)? })
-    })
+/// The next seal, if there is one more.
+fn read_sealed(reader: &mut Reader<'_>) -> Result<Option<Sealed>, Error> {
+    if reader.peek_tag()? != Some(SEALED) {
+        return Ok(None);
+    }
+    let sealed = reader.structure(SEALED, |reader| {
+        Ok::<_, Error>(Sealed { key: reader.text(SEALED_KEY)?, envelope: reader.bytes(SEALED_ENVELOPE)? })
+    })?;
+    Ok(Some(sealed))
 }
 
 /// The index key of an attribute, for those by which it pays to look: few objects share a value of them.
@@ -293,5 +323,50 @@ impl Record {
             }
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn sealed(key: &'static str) -> Sealed {
+        Sealed { key: key.into(), envelope: Bytes::from_static(b"envelope") }
+    }
+
+    fn record(seals: &[&'static str]) -> Record {
+        let mut record = Record {
+            tenant: "t".into(),
+            service: ByteString::new(),
+            unique_identifier: "l2".into(),
+            sequence: 1,
+            version: 1,
+            object_type: ObjectType::SymmetricKey,
+            attributes: Attributes::default(),
+            sealed: None,
+            further_seals: Vec::new(),
+        };
+        seals.iter().for_each(|key| record.add_seal(sealed(key)));
+        record
+    }
+
+    #[test]
+    fn a_record_comes_back_with_all_its_seals() {
+        for seals in [&[][..], &["a"], &["a", "b", "c"]] {
+            let record = record(seals);
+            assert_eq!(record.seals().count(), seals.len());
+            assert_eq!(Record::decode(&record.encode()).unwrap(), record);
+        }
+    }
+
+    #[test]
+    fn seals_go_one_by_one_and_the_rest_stays() {
+        let mut record = record(&["a", "b", "c"]);
+        record.retain_seals(|sealed| sealed.key != "a");
+        assert_eq!(record.seals().map(|sealed| &*sealed.key).collect::<Vec<_>>(), ["b", "c"]);
+        record.retain_seals(|_| false);
+        assert_eq!((record.sealed, record.further_seals), (None, Vec::new()));
     }
 }

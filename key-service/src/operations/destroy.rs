@@ -26,7 +26,7 @@ pub(super) async fn handle(
         }
     };
     changed.set(Attribute::DestroyDate(context.service.clock.now()));
-    changed.sealed = None;
+    changed.retain_seals(|_| false);
     context.replace(changed);
     Ok(DestroyResponse { unique_identifier: record.unique_identifier.clone() })
 }

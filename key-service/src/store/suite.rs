@@ -71,6 +71,7 @@ pub(crate) fn record(tenant: &str, unique_identifier: &str, sequence: u64) -> Re
         object_type: ObjectType::SymmetricKey,
         attributes: listed([Attribute::State(State::Active)]),
         sealed: Some(Sealed { key: "l3".into(), envelope: Bytes::from_static(&[7; 96]) }),
+        further_seals: Vec::new(),
     }
 }
 
