@@ -12,6 +12,7 @@ build_packages=(gcc:gcc libc6-dev:/usr/include/stdlib.h)
 test_packages=(
     python3:python3 python3-venv:python3
     softhsm2:softhsm2-util opensc:pkcs11-tool
+    postgresql:/usr/lib/postgresql redis-server:redis-server
 )
 
 requirements=operator-cli/tests/pykmip/requirements.txt
@@ -30,7 +31,24 @@ install() {
     fi
     say "installing $*"
     "${as_root[@]}" apt-get update -qq
-    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null
+    # The tests start databases of their own: those that come with the packages are not started, now or later.
+    local policy=/usr/sbin/policy-rc.d made_policy=
+    if [ ! -e "$policy" ]; then
+        printf '#!/bin/sh\nexit 101\n' | "${as_root[@]}" tee "$policy" >/dev/null
+        "${as_root[@]}" chmod 755 "$policy"
+        made_policy=yes
+    fi
+    local status=0
+    "${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
+        status=$?
+    [ -z "$made_policy" ] || "${as_root[@]}" rm -f "$policy"
+    [ "$status" -eq 0 ] || fail "apt-get could not install $*"
+    local package
+    for package in "$@"; do
+        case "$package" in
+            postgresql | redis-server) "${as_root[@]}" systemctl disable --quiet "$package" 2>/dev/null || true ;;
+        esac
+    done
 }
 
 # need PACKAGE:SIGN...: installs the packages whose commands or files are missing.
