@@ -43,6 +43,7 @@ pub static PROFILE: &[Row] = &[
     row(Operation::Ping, BOTH, "whether the Core answers"),
     row(Operation::Encrypt, GATEWAYS, "wraps data under an Active L3"),
     row(Operation::Decrypt, GATEWAYS, "unwraps data under an Active or Deactivated L3"),
+    row(Operation::Mac, GATEWAYS, "the key that authenticates records, derived from an Active or Deactivated L3; the data is a fixed label"),
     row(Operation::ObtainLease, GATEWAYS, "for how long an L3 may be used before asking again"),
     row(Operation::SetEndpointRole, GATEWAYS, "turns the connection round, so that the Core can recall leases by Notify"),
     row(Operation::Locate, BOTH, "operators: any object; Gateways: L3s of their tenants"),

@@ -438,6 +438,7 @@ mod tests {
 
     use async_trait::async_trait;
     use key_service::chain::tenant_attribute;
+    use key_service::guard::Guard;
     use key_service::memory::MemoryKind;
     use key_service::port::{Change, IndexKey, Position, Sealed, SystemClock, SystemEntropy};
     use key_service::store::{MemoryLimits, MemoryStore};
@@ -504,6 +505,7 @@ mod tests {
             attributes: Attributes::new(attributes),
             sealed: None,
             further_seals: Vec::new(),
+            guard: Guard::default(),
         }
     }
 

@@ -11,6 +11,7 @@ use std::sync::{Arc, LazyLock};
 use bytes::Bytes;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
+use key_service::guard::Guard;
 use key_service::port::{Change, Sealed, Store};
 use key_service::record::{Record, index_key};
 use key_service::store::{EmbeddedLimits, EmbeddedStore, MemoryLimits, MemoryStore};
@@ -81,6 +82,7 @@ fn record(number: u64, named: bool) -> Arc<Record> {
         attributes: Attributes::new(attributes),
         sealed: Some(Sealed { key: identifier(u64::MAX).into(), envelope }),
         further_seals: Vec::new(),
+        guard: Guard::default(),
     })
 }
 

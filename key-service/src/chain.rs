@@ -18,6 +18,10 @@ pub const VENDOR: &str = "krypton";
 /// Attribute Name of the attribute that marks an L1, L2 or L3 with its tenant.
 pub const TENANT: &str = "Tenant";
 
+/// What a Gateway sends as Data of MAC to have the key that authenticates its records: the Core makes no other MAC. What
+/// it answers as MAC Data is that key, derived from the L3 for this purpose alone.
+pub const RECORD_KEY_LABEL: &[u8] = b"krypton record key";
+
 /// The attribute that marks an object of the chain with its tenant.
 pub fn tenant_attribute(tenant: &str) -> Attribute {
     Attribute::Custom(CustomAttribute {

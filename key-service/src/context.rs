@@ -12,7 +12,7 @@ use kmip_protocol::{Version, lifecycle};
 
 use crate::fault::Fault;
 use crate::lifecycle_dates;
-use crate::port::{Change, Position, StoreError};
+use crate::port::{Change, IndexKey, Position, SealerError, StoreError};
 use crate::principal::Principal;
 use crate::record::Record;
 use crate::service::Service;
@@ -103,16 +103,40 @@ impl<'a> Context<'a> {
 
     /// As [`object`](Self::object), but destroyed and archived objects are refused.
     pub async fn live_object(&self, identifier: Option<&UniqueIdentifier>) -> Result<Arc<Record>, Fault> {
-        let record = self.object(identifier).await?;
-        if record.state().is_some_and(lifecycle::is_destroyed) {
-            return Err(Fault::object_destroyed());
-        }
-        record.refuse_archived()?;
-        Ok(record)
+        live(self.object(identifier).await?)
+    }
+
+    /// As [`object_to_close`](Self::object_to_close), but destroyed and archived objects are refused.
+    pub async fn live_object_to_close(
+        &self,
+        identifier: Option<&UniqueIdentifier>,
+    ) -> Result<Arc<Record>, Fault> {
+        live(self.object_to_close(identifier).await?)
+    }
+
+    /// As [`object`](Self::object), but of an object that is only to be closed: revoked or destroyed. That needs no vault, so
+    /// it may be one that cannot be verified now. Nothing of it may be shown or used.
+    ///
+    /// # Errors
+    /// If the principal's tenant has no such object.
+    pub async fn object_to_close(&self, identifier: Option<&UniqueIdentifier>) -> Result<Arc<Record>, Fault> {
+        let identifier = self.resolve(identifier)?;
+        self.fetch_unverified(&identifier).await?.ok_or_else(Fault::object_not_found)
     }
 
     /// The record of an identifier, as this batch sees it.
+    ///
+    /// # Errors
+    /// If it cannot be had, or cannot be verified.
     pub async fn fetch(&self, unique_identifier: &str) -> Result<Option<Arc<Record>>, Fault> {
+        let record = self.fetch_unverified(unique_identifier).await?;
+        match record.as_ref().and_then(|record| record.guard.standing.doubt()) {
+            Some(doubt) => Err(doubt.clone().into()),
+            None => Ok(record),
+        }
+    }
+
+    async fn fetch_unverified(&self, unique_identifier: &str) -> Result<Option<Arc<Record>>, Fault> {
         let pending = self.changes.iter().rev().map(Change::record);
         let record = match pending.into_iter().find(|record| record.unique_identifier == unique_identifier) {
             Some(record) => Some(record.clone()),
@@ -122,14 +146,18 @@ impl<'a> Context<'a> {
         Ok(record.map(|record| lifecycle_dates::settle(record, now)))
     }
 
-    /// Records of the tenant in the order of Locate, as this batch sees them.
+    /// Records of the tenant in the order of Locate, as this batch sees them. Those that the vault refuses to vouch for are left
+    /// out, since they are of no use to anybody.
+    ///
+    /// # Errors
+    /// If there is no answer, or records cannot be verified because the vault is away: an answer without them would be wrong.
     pub async fn select(
         &self,
-        key: Option<&crate::port::IndexKey>,
+        key: Option<&IndexKey>,
         after: Option<Position>,
         limit: usize,
     ) -> Result<Vec<Arc<Record>>, StoreError> {
-        let mut records = self.service.store.select(&self.principal.tenant, key, after, limit).await?;
+        let mut records = self.select_verified(key, after, limit).await?;
         let now = self.service.clock.now();
         for record in &mut records {
             let pending = self.changes.iter().map(Change::record);
@@ -141,6 +169,30 @@ impl<'a> Context<'a> {
             *record = lifecycle_dates::settle(record.clone(), now);
         }
         Ok(records)
+    }
+
+    async fn select_verified(
+        &self,
+        key: Option<&IndexKey>,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Record>>, StoreError> {
+        let mut asked = limit;
+        // A page that is not full means the end to the caller, so pages are filled up.
+        loop {
+            let mut page = self.service.store.select(&self.principal.tenant, key, after, asked).await?;
+            let is_last = page.len() < asked;
+            let doubts = page.iter().filter_map(|record| record.guard.standing.doubt());
+            if let Some(away) = doubts.into_iter().find(|doubt| matches!(doubt, SealerError::Unavailable(_)))
+            {
+                return Err(StoreError::NotVerified(away.clone()));
+            }
+            page.retain(|record| record.guard.standing.doubt().is_none());
+            if is_last || page.len() >= limit {
+                return Ok(page);
+            }
+            asked += limit - page.len();
+        }
     }
 
     /// Records that this batch makes and the store does not have yet, the newest first.
@@ -205,6 +257,14 @@ impl<'a> Context<'a> {
     pub(crate) fn back_to(&mut self, mark: Vec<Change>) {
         self.changes = mark;
     }
+}
+
+fn live(record: Arc<Record>) -> Result<Arc<Record>, Fault> {
+    if record.state().is_some_and(lifecycle::is_destroyed) {
+        return Err(Fault::object_destroyed());
+    }
+    record.refuse_archived()?;
+    Ok(record)
 }
 
 /// What the items of a batch have dealt with so far: the ID Placeholder of 1.x and the more precise ones of 2.x

@@ -20,6 +20,7 @@ use crate::certificate;
 use crate::context::Context;
 use crate::crypto;
 use crate::fault::Fault;
+use crate::guard::Guard;
 use crate::lifecycle_dates;
 use crate::record::{Record, index_key};
 
@@ -73,6 +74,7 @@ pub async fn draft(
         attributes: Attributes::default(),
         sealed: None,
         further_seals: Vec::new(),
+        guard: Guard::default(),
     };
     for attribute in attributes.iter().filter(|attribute| is_kept(attribute)) {
         record.add(attribute_rules::as_kept(detach(attribute)?));
@@ -138,6 +140,7 @@ pub async fn import(
         attributes: Attributes::default(),
         sealed: None,
         further_seals: Vec::new(),
+        guard: Guard::default(),
     };
     for attribute in attributes.iter().filter(|attribute| !is_field(attribute)) {
         given.add(detach(attribute)?);

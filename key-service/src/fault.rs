@@ -101,6 +101,7 @@ impl From<StoreError> for Fault {
                 tracing::error!(reason, "record refused");
                 Self::general_failure("the stored object is damaged and was not served")
             }
+            StoreError::NotVerified(error) => error.into(),
         }
     }
 }
@@ -116,6 +117,7 @@ impl From<SealerError> for Fault {
                 tracing::warn!(reason, "vault refused");
                 Self::permission_denied("the key vault refuses this operation")
             }
+            SealerError::Buried => Self::object_destroyed(),
             SealerError::NoKey => Self::permission_denied("the key vault has no root key for this tenant"),
             SealerError::Damaged => {
                 tracing::error!("sealed object does not open");

@@ -3,7 +3,7 @@
 //! * [`batch`]: the way of a request message; [`operations`]: one file an operation.
 //! * [`service`]: the rules bound to their ports and settings; [`context`]: what one operation works with.
 //! * [`streams`]: operations in several parts; [`workers`]: long computations.
-//! * [`record`]: what is kept of an object; [`creation`], [`attribute_rules`], [`lifecycle_dates`], [`usage`],
+//! * [`record`]: what is kept of an object; [`guard`]: what vouches for it; [`creation`], [`attribute_rules`], [`lifecycle_dates`], [`usage`],
 //!   [`replacement`]: the rules.
 //! * [`key_material`], [`parameters`]: keys and their parameters as cryptography takes them; [`wrapping`]: key wrapping.
 //! * [`chain`]: what Core and Gateway agree on.
@@ -23,6 +23,7 @@ pub mod context;
 pub mod creation;
 pub mod crypto;
 pub mod fault;
+pub mod guard;
 pub mod key_material;
 pub mod lease;
 pub mod lifecycle_dates;

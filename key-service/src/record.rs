@@ -15,6 +15,7 @@ use kmip_protocol::{Tag, lifecycle, tag};
 use kmip_ttlv::{Error, Limits, Reader, Writer};
 
 use crate::fault::Fault;
+use crate::guard::Guard;
 use crate::port::{Binding, IndexKey, Sealed};
 
 /// What a store keeps of an object.
@@ -38,6 +39,8 @@ pub struct Record {
     pub sealed: Option<Sealed>,
     /// The same object sealed under further keys, any of which opens it: an L2 has a seal for each of its anchors.
     pub further_seals: Vec<Sealed>,
+    /// What vouches for the record.
+    pub guard: Guard,
 }
 
 // The tags of a record, from the range that KMIP leaves to extensions.
@@ -53,6 +56,15 @@ const SEALED_ENVELOPE: Tag = Tag::new(0x54_0107);
 impl Record {
     /// The record in bytes.
     pub fn encode(&self) -> Bytes {
+        self.write(true)
+    }
+
+    /// What the tag of an authenticator is made over: the record in bytes, without the proof itself.
+    pub fn authenticated_bytes(&self) -> Bytes {
+        self.write(false)
+    }
+
+    fn write(&self, with_proof: bool) -> Bytes {
         let mut writer = Writer::new();
         writer.structure(RECORD, |writer| {
             writer.text_string(TENANT, &self.tenant);
@@ -68,6 +80,7 @@ impl Record {
                     writer.byte_string(SEALED_ENVELOPE, &sealed.envelope);
                 });
             }
+            self.guard.write(writer, with_proof);
         });
         writer.finish().into_bytes()
     }
@@ -95,6 +108,7 @@ impl Record {
                 sealed: read_sealed(reader)?,
                 further_seals: std::iter::from_fn(|| read_sealed(reader).transpose())
                     .collect::<Result<_, _>>()?,
+                guard: Guard::read(reader)?,
             })
         })?;
         reader.finish()?;
@@ -162,13 +176,15 @@ impl Record {
         self.attributes.iter().find(|attribute| attribute.attribute_type() == Some(attribute_type))
     }
 
-    /// The keys by which Locate finds the record. A destroyed object keeps only its type: it is still found by
-    /// identifier, and by nothing else.
+    /// The keys by which the record is found. Locate finds a destroyed object by its identifier, and by nothing else; what
+    /// looks after records finds it by what guards it.
     pub fn index_keys(&self) -> Vec<IndexKey> {
+        let guard = self.guard.index_keys();
         if self.is_destroyed() {
-            return Vec::new();
+            return guard.collect();
         }
-        self.attributes.instances.iter().filter_map(|instance| index_key(&instance.attribute)).collect()
+        let attributes = self.attributes.instances.iter();
+        attributes.filter_map(|instance| index_key(&instance.attribute)).chain(guard).collect()
     }
 
     /// Those keys that no other live object of the tenant may have: the names.
@@ -221,10 +237,14 @@ pub fn index_key(attribute: &Attribute) -> Option<IndexKey> {
         }
         _ => return None,
     };
-    // A digest bounds the length of the key, whatever the client wrote.
+    Some(digest_key(prefix, &value))
+}
+
+/// A tag and a digest, which bounds the length of the key whatever the client wrote.
+pub(crate) fn digest_key(prefix: u32, value: &[u8]) -> IndexKey {
     let mut key = prefix.to_be_bytes()[1..].to_vec();
-    key.extend_from_slice(&crate::crypto::sha256(&value)[..INDEX_DIGEST_BYTES]);
-    Some(IndexKey(Bytes::from(key)))
+    key.extend_from_slice(&crate::crypto::sha256(value)[..INDEX_DIGEST_BYTES]);
+    IndexKey(Bytes::from(key))
 }
 
 /// Bytes of a value's SHA-256 in its index key: matches are compared in full afterwards.
@@ -331,6 +351,7 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use crate::guard::{Authenticator, Burial, Proof, Standing, burial_pending, guarded_by};
 
     fn sealed(key: &'static str) -> Sealed {
         Sealed { key: key.into(), envelope: Bytes::from_static(b"envelope") }
@@ -347,6 +368,7 @@ mod tests {
             attributes: Attributes::default(),
             sealed: None,
             further_seals: Vec::new(),
+            guard: Guard::default(),
         };
         seals.iter().for_each(|key| record.add_seal(sealed(key)));
         record
@@ -368,5 +390,45 @@ mod tests {
         assert_eq!(record.seals().map(|sealed| &*sealed.key).collect::<Vec<_>>(), ["b", "c"]);
         record.retain_seals(|_| false);
         assert_eq!((record.sealed, record.further_seals), (None, Vec::new()));
+    }
+
+    #[test]
+    fn a_record_comes_back_with_what_vouches_for_it() {
+        let proofs = [
+            Proof::Tag(Bytes::from_static(&[5; 32])),
+            Proof::Restricts(record(&[]).encode()),
+            Proof::Nothing,
+        ];
+        for (proof, burial) in proofs.into_iter().zip([Burial::None, Burial::Pending, Burial::Confirmed]) {
+            let mut record = record(&["a"]);
+            record.guard.authenticator = Some(Authenticator { key: "a".into(), proof });
+            record.guard.burial = burial;
+            assert_eq!(Record::decode(&record.encode()).unwrap(), record);
+            assert!(record.index_keys().contains(&guarded_by("a")));
+            assert_eq!(record.index_keys().contains(&burial_pending()), burial == Burial::Pending);
+        }
+    }
+
+    #[test]
+    fn a_tag_is_made_over_everything_but_itself() {
+        let mut first = record(&["a"]);
+        let proof = Proof::Tag(Bytes::from_static(&[5; 32]));
+        first.guard.authenticator = Some(Authenticator { key: "a".into(), proof });
+        let mut second = first.clone();
+        second.guard.authenticator.as_mut().unwrap().proof = Proof::Nothing;
+        assert_eq!(first.authenticated_bytes(), second.authenticated_bytes());
+        second.guard.burial = Burial::Pending;
+        assert_ne!(first.authenticated_bytes(), second.authenticated_bytes());
+        first.guard.authenticator.as_mut().unwrap().key = "b".into();
+        assert_ne!(first.authenticated_bytes(), record(&["a"]).authenticated_bytes());
+    }
+
+    #[test]
+    fn a_changed_copy_is_not_verified_and_doubt_stays() {
+        let mut record = record(&["a"]);
+        record.guard.standing.note_verified();
+        assert!(record.guard.standing.is_verified() && !record.clone().guard.standing.is_verified());
+        record.guard.standing = Standing::doubtful(crate::port::SealerError::NoKey);
+        assert!(record.clone().guard.standing.doubt().is_some());
     }
 }

@@ -5,6 +5,7 @@ mod attributes;
 mod create;
 mod decrypt;
 mod encrypt;
+mod mac;
 mod obtain_lease;
 mod query;
 mod re_key;
@@ -52,6 +53,7 @@ impl Operations for Sitting<'_> {
             Request::Create(request) => create::handle(seat, context, request).await?.into(),
             Request::Decrypt(request) => decrypt::handle(seat, context, request).await?.into(),
             Request::Encrypt(request) => encrypt::handle(seat, context, request).await?.into(),
+            Request::Mac(request) => mac::handle(seat, context, request).await?.into(),
             Request::ObtainLease(request) => obtain_lease::handle(seat, context, request).await?.into(),
             Request::Query(request) => query::handle(context, request).await?,
             Request::ReKey(request) => re_key::handle(seat, context, request).await?.into(),

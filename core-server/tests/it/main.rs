@@ -12,6 +12,7 @@ mod memory;
 mod pkcs11;
 mod pki;
 mod profile;
+mod record_keys;
 mod restart;
 mod rig;
 mod tenants;

@@ -16,6 +16,7 @@ mod key_wrap;
 mod mac;
 mod parameters;
 mod random;
+mod record_key;
 mod secret_sharing;
 #[cfg(test)]
 mod test_vectors;
@@ -31,4 +32,5 @@ pub use key_wrap::{WrappedKey, unwrap_key, wrap_key};
 pub use mac::{Mac, mac, verify_mac};
 pub use parameters::CipherParameters;
 pub use random::{Entropy, SystemEntropy};
+pub use record_key::{RECORD_KEY_BYTES, authenticate_record, derive_record_key, is_authentic_record};
 pub use secret_sharing::{SPLIT_PARTS_LIMIT, join_secret, split_secret};

@@ -15,7 +15,7 @@ pub(super) async fn handle(
     context: &mut Context<'_>,
     request: DestroyRequest,
 ) -> Result<DestroyResponse, Fault> {
-    let record = context.live_object(request.unique_identifier.as_ref()).await?;
+    let record = context.live_object_to_close(request.unique_identifier.as_ref()).await?;
     let mut changed = Record::clone(&record);
     match record.state() {
         Some(_) => advance(&mut changed, Event::Destroy)?,

@@ -14,7 +14,7 @@ pub(super) async fn handle(
     context: &mut Context<'_>,
     request: RevokeRequest,
 ) -> Result<RevokeResponse, Fault> {
-    let record = context.object(request.unique_identifier.as_ref()).await?;
+    let record = context.object_to_close(request.unique_identifier.as_ref()).await?;
     let event = lifecycle::revocation(request.revocation_reason.code);
     let now = context.service.clock.now();
     let mut changed = Record::clone(&record);

@@ -45,6 +45,9 @@ pub enum SealerError {
     /// The tenant has no such service, or no root keys at all.
     #[error("the vault has no key for this tenant and service")]
     NoKey,
+    /// The object was destroyed, whatever the store says.
+    #[error("the object was destroyed")]
+    Buried,
     /// The envelope does not open under this binding.
     #[error("the sealed object is damaged or belongs elsewhere")]
     Damaged,

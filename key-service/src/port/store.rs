@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use crate::port::SealerError;
 use crate::record::Record;
 
 /// One change of a [`Store::commit`].
@@ -55,6 +56,9 @@ pub enum StoreError {
     /// A record cannot be read: damaged, or edited by somebody else.
     #[error("a record is damaged: {0}")]
     Damaged(String),
+    /// A record cannot be authenticated now: the key for it is the vault's, and that does not give it.
+    #[error("a record cannot be authenticated: {0}")]
+    NotVerified(SealerError),
 }
 
 /// Keeps records.

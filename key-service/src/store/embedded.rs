@@ -188,14 +188,22 @@ impl Store for EmbeddedStore {
         limit: usize,
     ) -> Result<Vec<Arc<Record>>, StoreError> {
         let transaction = self.shared.begin_read()?;
-        let page =
-            layout::select(&transaction, tenant, key, after, limit).map_err(|error| self.failed(error))?;
-        let open = |(identifier, value): &(ByteString, bytes::Bytes)| {
+        let open = |(identifier, value): &(bytestring::ByteString, bytes::Bytes)| {
             layout::open_value(value, tenant, identifier)
                 .inspect_err(|error| tracing::error!(%error, "a record is left out of a search"))
                 .ok()
         };
-        Ok(page.iter().filter_map(open).collect())
+        let mut asked = limit;
+        // A page that is not full means the end to the caller: one damaged record must not hide those after it.
+        loop {
+            let page = layout::select(&transaction, tenant, key, after, asked)
+                .map_err(|error| self.failed(error))?;
+            let opened: Vec<_> = page.iter().filter_map(open).collect();
+            if page.len() < asked || opened.len() >= limit {
+                return Ok(opened);
+            }
+            asked += limit - opened.len();
+        }
     }
 
     async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {

@@ -13,6 +13,7 @@ use kmip_protocol::enumeration::{NameType, ObjectType, State};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
+use crate::guard::Guard;
 use crate::port::{Change, IndexKey, Sealed, Store, StoreError};
 use crate::record::{MAXIMUM_RECORD_BYTES, Record, index_key};
 
@@ -72,6 +73,7 @@ pub(crate) fn record(tenant: &str, unique_identifier: &str, sequence: u64) -> Re
         attributes: listed([Attribute::State(State::Active)]),
         sealed: Some(Sealed { key: "l3".into(), envelope: Bytes::from_static(&[7; 96]) }),
         further_seals: Vec::new(),
+        guard: Guard::default(),
     }
 }
 
