@@ -12,6 +12,7 @@ use kmip_protocol::codec::Secret;
 use kmip_protocol::enumeration::ResultStatus;
 use kmip_protocol::identifier::UniqueIdentifier;
 use kmip_protocol::operation::{ObtainLeaseRequest, Request, Response};
+use tokio::sync::OnceCell;
 
 use crate::core_client::{CoreLink, refusal};
 use crate::key_cache::KeyCache;
@@ -27,9 +28,15 @@ pub(crate) struct Leases {
     link: Arc<CoreLink>,
     clock: Arc<dyn Clock>,
     book: Mutex<Book>,
-    asking: Mutex<HashMap<ByteString, Arc<tokio::sync::Mutex<()>>>>,
+    asking: Mutex<HashMap<ByteString, Arc<Question>>>,
     cache: KeyCache,
 }
+
+/// A lease that is being asked for: all who need it share the one answer, also where it is a failure.
+type Question = OnceCell<Result<(), SealerError>>;
+
+/// How often a lease is asked for that was recalled while the grant was under way: by a rotation, say.
+const ATTEMPTS: usize = 2;
 
 #[derive(Default)]
 struct Book {
@@ -57,20 +64,24 @@ impl Leases {
         if self.use_live(key) {
             return Ok(());
         }
-        // Those who come while somebody asks wait for the answer instead of asking too.
-        let turn = self.asking().entry(key.clone()).or_default().clone();
-        let _turn = turn.lock().await;
-        if self.use_live(key) {
-            return Ok(());
+        for _ in 0..ATTEMPTS {
+            self.ask_once(key).await?;
+            if self.use_live(key) {
+                return Ok(());
+            }
         }
-        let asked = self.ask(std::slice::from_ref(key)).await;
-        self.asking().remove(key);
-        asked?;
-        if self.use_live(key) {
-            Ok(())
-        } else {
-            Err(SealerError::Refused("the lease was recalled".to_owned()))
+        Err(SealerError::Refused("the lease was recalled".to_owned()))
+    }
+
+    /// Asks for a lease, or waits with those who are asking already. Who comes later asks anew.
+    async fn ask_once(&self, key: &ByteString) -> Result<(), SealerError> {
+        let question = self.asking().entry(key.clone()).or_default().clone();
+        let answer = question.get_or_init(|| self.ask(std::slice::from_ref(key))).await.clone();
+        let mut asking = self.asking();
+        if asking.get(key).is_some_and(|current| Arc::ptr_eq(current, &question)) {
+            asking.remove(key);
         }
+        answer
     }
 
     fn use_live(&self, key: &ByteString) -> bool {
@@ -106,7 +117,7 @@ impl Leases {
     /// The Core asks for a lease back: nothing is used under it from now on, and what was opened is wiped.
     pub(crate) fn give_up(&self, key: &ByteString) {
         let mut book = self.book();
-        book.holder.give_up(key);
+        book.holder.give_up(ByteString::from(&**key));
         // Under the same lock as `remember`: what was being opened meanwhile does not come back.
         self.cache.wipe(key);
     }
@@ -149,7 +160,7 @@ impl Leases {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn asking(&self) -> MutexGuard<'_, HashMap<ByteString, Arc<tokio::sync::Mutex<()>>>> {
+    fn asking(&self) -> MutexGuard<'_, HashMap<ByteString, Arc<Question>>> {
         self.asking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -5,11 +5,20 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::time::Duration;
 
+/// Recalled keys that are remembered at most. Where there are more, requests under way count for nothing, whatever
+/// their key: they are asked again.
+const MAXIMUM_REMEMBERED: usize = 4_096;
+
 /// The leases that a Gateway holds, by key. `now` is always its own monotonic clock.
 #[derive(Debug)]
 pub struct Holder<K> {
     leases: HashMap<K, Duration>,
+    /// How often something was given up.
     given_up: u64,
+    /// When, counted so, each key was given up last.
+    given_up_keys: HashMap<K, u64>,
+    /// When, counted so, all keys were.
+    given_up_all: u64,
 }
 
 /// A request for a lease that is under way.
@@ -21,20 +30,21 @@ pub struct Asked {
 
 impl<K> Default for Holder<K> {
     fn default() -> Self {
-        Self { leases: HashMap::new(), given_up: 0 }
+        Self { leases: HashMap::new(), given_up: 0, given_up_keys: HashMap::new(), given_up_all: 0 }
     }
 }
 
-impl<K: Eq + Hash> Holder<K> {
+impl<K: Eq + Hash + Clone> Holder<K> {
     /// To be called right before a request for leases is sent.
     pub fn ask(&self, now: Duration) -> Asked {
         Asked { sent: now, given_up: self.given_up }
     }
 
-    /// The grantor answered. Returns whether the lease counts: not if a key was given up since it was asked for,
+    /// The grantor answered. Returns whether the lease counts: not if the key was given up since it was asked for,
     /// since the answer may be older than that; ask again then.
     pub fn granted(&mut self, asked: Asked, key: K, lease_time: Duration) -> bool {
-        if asked.given_up != self.given_up {
+        let last = self.given_up_keys.get(&key).copied().unwrap_or_default().max(self.given_up_all);
+        if asked.given_up < last {
             return false;
         }
         let ends = asked.sent + lease_time;
@@ -45,15 +55,26 @@ impl<K: Eq + Hash> Holder<K> {
 
     /// Gives up the lease on a key: the grantor asked for it back. After this returned, and whatever is used under
     /// the lease has stopped, the grantor may be told.
-    pub fn give_up(&mut self, key: &K) {
+    pub fn give_up(&mut self, key: K) {
+        self.leases.remove(&key);
         self.given_up += 1;
-        self.leases.remove(key);
+        if self.given_up_keys.len() >= MAXIMUM_REMEMBERED {
+            self.forget_given_up();
+        }
+        self.given_up_keys.insert(key, self.given_up);
     }
 
     /// Gives up all leases: the way to the grantor is lost for good, or the grantor is another one now.
     pub fn give_up_all(&mut self) {
-        self.given_up += 1;
         self.leases.clear();
+        self.given_up += 1;
+        self.forget_given_up();
+    }
+
+    /// No request under way counts any more, so that it need not be known which keys were given up.
+    fn forget_given_up(&mut self) {
+        self.given_up_keys.clear();
+        self.given_up_all = self.given_up;
     }
 
     /// Whether the key may be used now.
@@ -95,8 +116,32 @@ mod tests {
     fn a_grant_that_was_overtaken_by_a_revocation_does_not_count() {
         let mut holder = Holder::default();
         let asked = holder.ask(Duration::ZERO);
-        holder.give_up(&"l3");
+        holder.give_up("l3");
         assert!(!holder.granted(asked, "l3", LEASE));
         assert!(!holder.is_live(&"l3", Duration::ZERO));
+        let again = holder.ask(Duration::ZERO);
+        assert!(holder.granted(again, "l3", LEASE));
+    }
+
+    #[test]
+    fn a_recall_leaves_grants_of_other_keys_alone() {
+        let mut holder = Holder::default();
+        let asked = holder.ask(Duration::ZERO);
+        holder.give_up("other");
+        assert!(holder.granted(asked, "l3", LEASE));
+        holder.give_up_all();
+        assert!(!holder.granted(asked, "l3", LEASE));
+    }
+
+    #[test]
+    fn recalls_that_are_too_many_to_remember_void_all_that_is_under_way() {
+        let mut holder = Holder::default();
+        let asked = holder.ask(Duration::ZERO);
+        holder.give_up(0);
+        (1..=MAXIMUM_REMEMBERED).for_each(|key| holder.give_up(key));
+        assert!(holder.given_up_keys.len() <= MAXIMUM_REMEMBERED);
+        assert!(!holder.granted(asked, 0, LEASE));
+        let again = holder.ask(Duration::ZERO);
+        assert!(holder.granted(again, 0, LEASE));
     }
 }

@@ -1,6 +1,6 @@
 //! The lease protocol in a seeded simulation: Gateways and a Core exchange messages that are delayed, reordered and lost;
-//! machines crash, restart, are cut off and have clocks of their own speed. The judge knows the true time and says whether
-//! a key was ever used after its Revoke had been answered.
+//! machines crash, restart, are cut off or suspended, and have clocks of their own speed that leap ahead. The judge knows the
+//! true time and says whether a key was ever used after its Revoke had been answered.
 //!
 //! A failure is a seed: `LEASE_SEED=n` runs that one, `LEASE_SCHEDULES=n` runs more of them.
 
@@ -32,6 +32,8 @@ enum Flaw {
     GrantsRevokedKeys,
     /// The Core does not allow for clocks that run slower than its own.
     TrustsClocks,
+    /// The holder's clock stands still while its machine is suspended.
+    SleepsWhileSuspended,
 }
 
 /// A holder is one life of a Gateway: after a restart it is another one.
@@ -54,6 +56,9 @@ enum Event {
     RestartGateway(usize),
     RestartCore,
     Cut(usize, Duration),
+    SuspendGateway(usize, Duration),
+    SuspendCore(Duration),
+    LeapAhead(usize, Duration),
 }
 
 struct Gateway {
@@ -63,6 +68,7 @@ struct Gateway {
     slowness: i32,
     offset: Duration,
     cut_until: Duration,
+    suspended_until: Duration,
 }
 
 struct World {
@@ -75,6 +81,9 @@ struct World {
     gateways: Vec<Gateway>,
     core: Grantor<u32, Life>,
     core_life: u32,
+    core_suspended_until: Duration,
+    /// For how long the Core's clock has stood still: it may, since that only makes the Core wait longer.
+    core_stood_still: Duration,
     durably_revoked: HashSet<u32>,
     open: Vec<(Revocation, u32)>,
     answered: HashMap<u32, Duration>,
@@ -94,6 +103,8 @@ impl World {
             gateways: Vec::new(),
             core: Grantor::new(Duration::ZERO, LEASE, DRIFT),
             core_life: 0,
+            core_suspended_until: Duration::ZERO,
+            core_stood_still: Duration::ZERO,
             durably_revoked: HashSet::new(),
             open: Vec::new(),
             answered: HashMap::new(),
@@ -103,8 +114,15 @@ impl World {
         for _ in 0..GATEWAYS {
             let slowness = world.below(21) as i32 - 10;
             let offset = Duration::from_millis(world.below(10_000));
-            let holder = Holder::default();
-            world.gateways.push(Gateway { life: 0, holder, slowness, offset, cut_until: Duration::ZERO });
+            let (holder, never) = (Holder::default(), Duration::ZERO);
+            world.gateways.push(Gateway {
+                life: 0,
+                holder,
+                slowness,
+                offset,
+                cut_until: never,
+                suspended_until: never,
+            });
         }
         world.core = world.fresh_core();
         world.plan();
@@ -138,6 +156,18 @@ impl World {
                 let at = self.some_time();
                 self.schedule(at, Event::RestartGateway(gateway));
             }
+            for _ in 0..self.below(3) {
+                let (at, long) = (self.some_time(), Duration::from_millis(self.below(1_500)));
+                self.schedule(at, Event::SuspendGateway(gateway, long));
+            }
+            if self.below(3) == 0 {
+                let (at, far) = (self.some_time(), Duration::from_millis(self.below(1_000)));
+                self.schedule(at, Event::LeapAhead(gateway, far));
+            }
+        }
+        if self.below(3) == 0 {
+            let (at, long) = (self.some_time(), Duration::from_millis(self.below(1_000)));
+            self.schedule(at, Event::SuspendCore(long));
         }
         for _ in 0..self.below(3) {
             let at = self.some_time();
@@ -172,13 +202,17 @@ impl World {
         gateway.offset + Duration::from_micros(shown as u64)
     }
 
+    fn core_clock(&self) -> Duration {
+        self.now - self.core_stood_still
+    }
+
     fn fresh_core(&self) -> Grantor<u32, Life> {
         let drift = match self.flaw {
             Flaw::TrustsClocks => Drift { per_mille: 0, fixed: Duration::ZERO },
             _ => DRIFT,
         };
         let longest = if self.flaw == Flaw::ForgetsAfterRestart { Duration::ZERO } else { LEASE };
-        Grantor::new(self.now, longest, drift)
+        Grantor::new(self.core_clock(), longest, drift)
     }
 
     fn run(mut self) -> Result<u64, String> {
@@ -194,7 +228,24 @@ impl World {
         self.violation.map_or(Ok(self.uses), Err)
     }
 
+    /// Until when the machine that an event is for does nothing.
+    fn suspended_until(&self, event: &Event) -> Duration {
+        match event {
+            Event::Work(gateway) => self.gateways[*gateway].suspended_until,
+            Event::Arrive(Message::Grant { to, .. } | Message::Recall { to, .. }) => {
+                self.gateways[to.0].suspended_until
+            }
+            Event::Arrive(_) | Event::Check | Event::Revoke(_) => self.core_suspended_until,
+            _ => Duration::ZERO,
+        }
+    }
+
     fn step(&mut self, event: Event) {
+        let until = self.suspended_until(&event);
+        if self.now < until {
+            self.schedule(until, event);
+            return;
+        }
         match event {
             Event::Arrive(message) => self.arrive(message),
             Event::Work(gateway) => self.work(gateway),
@@ -206,6 +257,23 @@ impl World {
             }
             Event::RestartCore => self.restart_core(),
             Event::Cut(gateway, long) => self.gateways[gateway].cut_until = self.now + long,
+            Event::SuspendGateway(gateway, long) => self.suspend(gateway, long),
+            Event::SuspendCore(long) => {
+                self.core_suspended_until = self.now + long;
+                if self.below(2) == 0 {
+                    self.core_stood_still = (self.core_stood_still + long).min(self.core_clock());
+                }
+            }
+            Event::LeapAhead(gateway, far) => self.gateways[gateway].offset += far,
+        }
+    }
+
+    fn suspend(&mut self, gateway: usize, long: Duration) {
+        let flaw = self.flaw;
+        let (now, gateway) = (self.now, &mut self.gateways[gateway]);
+        gateway.suspended_until = gateway.suspended_until.max(now + long);
+        if flaw == Flaw::SleepsWhileSuspended {
+            gateway.offset = gateway.offset.saturating_sub(long);
         }
     }
 
@@ -234,7 +302,7 @@ impl World {
 
     fn revoke(&mut self, key: u32) {
         self.durably_revoked.insert(key);
-        let revocation = self.core.revoke(&[key], self.now);
+        let revocation = self.core.revoke(&[key], self.core_clock());
         self.open.push((revocation, key));
         self.recall(revocation, key);
     }
@@ -250,9 +318,10 @@ impl World {
     /// The Core answers the Revokes that are done, and reminds holders of the others.
     fn check(&mut self) {
         for (revocation, key) in std::mem::take(&mut self.open) {
+            let clock = self.core_clock();
             let unreachable = self.flaw == Flaw::ForgetsTheUnreachable
-                && self.core.done_at(revocation) < self.now + LEASE / 2;
-            if self.core.is_done(revocation, self.now) || unreachable {
+                && self.core.done_at(revocation) < clock + LEASE / 2;
+            if self.core.is_done(revocation, clock) || unreachable {
                 self.answered.entry(key).or_insert(self.now);
                 self.core.close(revocation);
             } else {
@@ -260,7 +329,7 @@ impl World {
                 self.recall(revocation, key);
             }
         }
-        self.core.expire(self.now);
+        self.core.expire(self.core_clock());
         self.schedule(self.now + Duration::from_millis(5), Event::Check);
     }
 
@@ -280,7 +349,7 @@ impl World {
             Message::Ask { from, key, asked } => {
                 let granted = match self.flaw {
                     Flaw::GrantsRevokedKeys => true,
-                    _ => self.core.grant(&key, &from, LEASE, self.now),
+                    _ => self.core.grant(&key, &from, LEASE, self.now - self.core_stood_still),
                 };
                 if granted {
                     self.send(from.0, Message::Grant { to: from, key, asked });
@@ -289,7 +358,7 @@ impl World {
             Message::Grant { to, key, asked } => self.take_grant(to, key, asked),
             Message::Recall { to, key, revocation, core_life } => {
                 if self.gateways[to.0].life == to.1 {
-                    self.gateways[to.0].holder.give_up(&key);
+                    self.gateways[to.0].holder.give_up(key);
                 }
                 self.send(to.0, Message::Confirm { from: to, revocation, core_life });
             }
@@ -345,6 +414,7 @@ fn every_flaw_is_caught() {
         Flaw::ForgetsAfterRestart,
         Flaw::GrantsRevokedKeys,
         Flaw::TrustsClocks,
+        Flaw::SleepsWhileSuspended,
     ];
     for flaw in flaws {
         let caught = (0..number("LEASE_SCHEDULES", 2_000).max(2_000))
