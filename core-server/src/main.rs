@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use core_server::config::{LogFormat, LogSettings};
 use core_server::{Config, Running, run};
-use key_service::memory::{HardeningReport, harden_process};
+use key_service::memory::{HardeningReport, harden_process, wipe_stack};
 use kmip_net::CancellationToken;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -54,7 +54,8 @@ fn start(arguments: &Arguments, hardening: HardeningReport) -> Result<(), Failur
     }
     begin_log(&config.log)?;
     judge_hardening(hardening, config.memory.insecure_allow_unlocked)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_park(wipe_stack).build()?;
     let served = runtime.block_on(serve(config));
     // All that has to end in order has ended: a thread that waits for a lost token is not waited for.
     runtime.shutdown_background();

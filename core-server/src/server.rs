@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use key_service::batch;
-use key_service::memory::{LockedMemory, MemoryError, MemoryKind};
+use key_service::memory::{LockedMemory, MemoryError, MemoryKind, wipe_stack_if_due};
 use key_service::port::{Clock, Entropy, Store, SystemClock, SystemEntropy};
 use key_service::store::OpenError;
 use kmip_net::{
@@ -186,7 +186,10 @@ impl FrameHandler for Handler {
     async fn handle(&self, connection: &Connection, request: Bytes) -> SecretBuffer {
         let seat = self.seats.of(connection.identity());
         let principal = seat.principal(connection.identity());
-        batch::answer(&Sitting { seat, connection }, &seat.service, &principal, &request, self.limits).await
+        let sitting = Sitting { seat, connection };
+        let answer = batch::answer(&sitting, &seat.service, &principal, &request, self.limits).await;
+        wipe_stack_if_due();
+        answer
     }
 
     fn refuse(&self, error: kmip_ttlv::Error) -> SecretBuffer {

@@ -13,7 +13,7 @@ use bytestring::ByteString;
 use key_service::crypto::{self, CryptoError, Entropy, SEALING_KEY_BYTES};
 use key_service::fault::Fault;
 use key_service::lifecycle_dates;
-use key_service::memory::{LockedMemory, LockedSecret, MemoryError};
+use key_service::memory::{LockedMemory, LockedSecret, MemoryError, keys_taken_back};
 use key_service::port::{Clock, Store, StoreError};
 use key_service::record::Record;
 use kmip_protocol::attribute::AttributeType;
@@ -366,6 +366,7 @@ impl UnsealedKey {
     fn wipe(&self) {
         // The memory is zeroized as it is given back.
         self.secret.write().unwrap_or_else(PoisonError::into_inner).take();
+        keys_taken_back();
     }
 
     fn is_closed(&self, now: DateTime) -> bool {

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use bytestring::ByteString;
 use key_service::batch;
+use key_service::memory::wipe_stack_if_due;
 use key_service::principal::Principal;
 use key_service::service::Service;
 use kmip_net::{Connection, Encoding, FrameHandler};
@@ -30,7 +31,9 @@ impl Handler {
             tenant: ByteString::from(tenant.as_str()),
             name: ByteString::from(identity.principal.as_str()),
         };
-        batch::answer(&self.service, &self.service, &principal, request, self.limits).await
+        let answer = batch::answer(&self.service, &self.service, &principal, request, self.limits).await;
+        wipe_stack_if_due();
+        answer
     }
 
     fn refuse_text(&self, error: TextError) -> SecretBuffer {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use key_service::lease::Holder;
+use key_service::memory::keys_taken_back;
 use key_service::port::{Binding, Clock, Sealed, SealerError};
 use kmip_protocol::codec::Secret;
 use kmip_protocol::enumeration::ResultStatus;
@@ -120,6 +121,7 @@ impl Leases {
         book.holder.give_up(ByteString::from(&**key));
         // Under the same lock as `remember`: what was being opened meanwhile does not come back.
         self.cache.wipe(key);
+        keys_taken_back();
     }
 
     /// Remembers an opened object, if the lease that it was opened under still lives.
@@ -142,6 +144,7 @@ impl Leases {
                 for key in &ended {
                     book.used.remove(key);
                     self.cache.wipe(key);
+                    keys_taken_back();
                 }
                 let ending: Vec<ByteString> = book.holder.ending(now + RENEW_BEFORE_END).cloned().collect();
                 let used = ending.into_iter().filter(|key| book.used.contains(key)).collect::<Vec<_>>();

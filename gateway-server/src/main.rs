@@ -10,6 +10,7 @@ use std::sync::Arc;
 use clap::Parser;
 use gateway_server::Gateway;
 use gateway_server::config::{Config, LogFormat};
+use key_service::memory::wipe_stack;
 use kmip_net::{CancellationToken, ReloadableTls, ServerTls};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -50,7 +51,9 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     start_log(config.log);
     let hardening = key_service::memory::harden_process();
     tracing::debug!(?hardening, "process hardened");
-    tokio::runtime::Runtime::new()?.block_on(serve(config))
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_park(wipe_stack).build()?;
+    runtime.block_on(serve(config))
 }
 
 async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {

@@ -6,6 +6,7 @@
 mod harden;
 #[allow(unsafe_code)]
 mod pages;
+mod stack;
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -15,6 +16,7 @@ use zeroize::Zeroize;
 
 pub use harden::{HardeningReport, harden_process};
 use pages::Span;
+pub use stack::{keys_taken_back, wipe_stack, wipe_stack_if_due};
 
 /// The smallest slot. A 256-bit key fills it.
 const SMALLEST_SLOT_BYTES: usize = 32;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::Semaphore;
 
 use crate::fault::Fault;
+use crate::memory::wipe_stack;
 use crate::service::ServiceSettings;
 
 /// Where computations go that take a millisecond or more.
@@ -67,7 +68,9 @@ async fn run<T: Send + 'static>(
     let slot = Arc::clone(slots).acquire_owned().await.map_err(|_| broken_off())?;
     let work = tokio::task::spawn_blocking(move || {
         let _slot = slot;
-        work()
+        let done = work();
+        wipe_stack();
+        done
     });
     work.await.map_err(|_| broken_off())
 }

@@ -24,6 +24,7 @@ use tokio_rustls::client::TlsStream;
 use crate::frame::{Frames, is_departure};
 use crate::limits::{count, frame_limits, seconds};
 use crate::server::{close, configure};
+use crate::wiping::{Wiping, Wire};
 use crate::{ClientTls, FrameError, ReloadableTls};
 
 /// After a failed connect, further ones fail at once for this long, ...
@@ -130,7 +131,7 @@ pub struct Client {
 ///
 /// Connections of the pool are of this kind as well, but those opened by hand do not count against it.
 pub struct ClientConnection {
-    frames: Frames<TlsStream<TcpStream>>,
+    frames: Frames<TlsStream<Wire>>,
     tls: Arc<ClientTls>,
     request_timeout: Duration,
 }
@@ -213,17 +214,22 @@ impl Client {
 
     async fn exchange_on(&self, mut connection: ClientConnection, request: &[u8]) -> Result<Bytes, Failure> {
         let response = connection.exchange_frames(request).await?;
-        self.idle().push(connection);
+        // Looked at now as well as when it is taken: this also wipes what TLS has decrypted last.
+        if connection.is_quiet() {
+            self.idle().push(connection);
+        }
         Ok(response)
     }
 
-    async fn connect(&self, tls: &ClientTls) -> Result<TlsStream<TcpStream>, ClientError> {
+    async fn connect(&self, tls: &ClientTls) -> Result<TlsStream<Wire>, ClientError> {
         let stream = TcpStream::connect(&self.settings.address).await.map_err(ClientError::Unreachable)?;
         configure(&stream).map_err(ClientError::Unreachable)?;
         let connector = TlsConnector::from(tls.config());
-        connector.connect(self.server_name.clone(), stream).await.map_err(|error| match tls_error(&error) {
-            Some(error) => ClientError::Tls(error),
-            None => ClientError::Unreachable(error),
+        connector.connect(self.server_name.clone(), Wiping(stream)).await.map_err(|error| {
+            match tls_error(&error) {
+                Some(error) => ClientError::Tls(error),
+                None => ClientError::Unreachable(error),
+            }
         })
     }
 

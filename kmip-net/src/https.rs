@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kmip_ttlv::message_length;
-use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
 use tokio_rustls::server::TlsStream;
 use tokio_util::sync::CancellationToken;
@@ -13,6 +12,7 @@ use crate::http::{Head, HttpError, HttpStream, Response, Status};
 use crate::metrics::Refusal;
 use crate::server::{Secured, Shared};
 use crate::session::{End, Exchange, finish, serve_requests};
+use crate::wiping::Wire;
 use crate::{Connection, Encoding, FrameError, FrameHandler, ServerTls};
 
 const PATH: &str = "/kmip";
@@ -20,7 +20,7 @@ const PATH: &str = "/kmip";
 struct HttpsSession<'a, H> {
     shared: &'a Shared<H>,
     connection: &'a Connection,
-    http: HttpStream<TlsStream<TcpStream>>,
+    http: HttpStream<TlsStream<Wire>>,
     judged_under: Arc<ServerTls>,
 }
 

@@ -18,6 +18,7 @@ mod server;
 mod session;
 mod shares;
 mod tls;
+mod wiping;
 
 pub use admin::{AdminServer, Readiness};
 pub use client::{Client, ClientConnection, ClientError, ClientSettings};

@@ -25,6 +25,7 @@ use tracing::{debug, error, info, warn};
 
 use crate::metrics::Refusal;
 use crate::shares::{Share, Shares};
+use crate::wiping::{Wiping, Wire};
 use crate::{
     Connection, Identity, IdentityError, IdentityRule, Peer, PeerError, ReloadableTls, ServerLimits,
     ServerTls, TransportMetrics, https, session,
@@ -137,7 +138,7 @@ pub(crate) struct Shared<H> {
 
 /// A TLS stream and the configuration under which its peer was last judged.
 pub(crate) struct Secured {
-    pub(crate) stream: TlsStream<TcpStream>,
+    pub(crate) stream: TlsStream<Wire>,
     pub(crate) judged_under: Arc<ServerTls>,
 }
 
@@ -314,7 +315,7 @@ impl<H: FrameHandler> Shared<H> {
             if stream.peek(&mut [0]).await? == 0 {
                 return Ok(None);
             }
-            LazyConfigAcceptor::new(rustls::server::Acceptor::default(), stream).await.map(Some)
+            LazyConfigAcceptor::new(rustls::server::Acceptor::default(), Wiping(stream)).await.map(Some)
         };
         let Some(start) = within(self.limits.handshake_timeout, hello).await? else { return Ok(None) };
         // Only a peer that has said hello takes up a place, and of those no source address all.
@@ -338,7 +339,7 @@ impl<H: FrameHandler> Shared<H> {
 
     fn identify(
         &self,
-        stream: &TlsStream<TcpStream>,
+        stream: &TlsStream<Wire>,
         address: SocketAddr,
     ) -> Result<(Peer, Identity), Unidentified> {
         let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
@@ -376,7 +377,7 @@ async fn drain<H: FrameHandler>(shared: &Shared<H>, mut connections: JoinSet<()>
 }
 
 /// A resumed session brings its certificate along unjudged; it may have expired since.
-fn judge_resumed(tls: &ServerTls, stream: &TlsStream<TcpStream>) -> io::Result<()> {
+fn judge_resumed(tls: &ServerTls, stream: &TlsStream<Wire>) -> io::Result<()> {
     let session = stream.get_ref().1;
     if session.handshake_kind() == Some(HandshakeKind::Resumed) {
         tls.judge(session.peer_certificates().unwrap_or_default()).map_err(io::Error::other)?;

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::net::TcpStream;
 use tokio::time::error::Elapsed;
 use tokio::time::{Instant, sleep, timeout};
 use tokio_rustls::server::TlsStream;
@@ -20,6 +19,7 @@ use crate::connection::Push;
 use crate::frame::{Frames, is_departure};
 use crate::metrics::Refusal;
 use crate::server::{Secured, Shared, close, linger};
+use crate::wiping::Wire;
 use crate::{Connection, FrameError, FrameHandler, PushError, ServerTls};
 
 /// Why a session ended.
@@ -46,7 +46,7 @@ pub(crate) trait Exchange {
 struct Session<'a, H> {
     shared: &'a Shared<H>,
     connection: &'a Connection,
-    frames: Frames<TlsStream<TcpStream>>,
+    frames: Frames<TlsStream<Wire>>,
     judged_under: Arc<ServerTls>,
     shutdown: CancellationToken,
 }
@@ -69,7 +69,7 @@ pub(crate) async fn run<H: FrameHandler>(
 pub(crate) async fn finish<H>(
     shared: &Shared<H>,
     connection: &Connection,
-    stream: &mut TlsStream<TcpStream>,
+    stream: &mut TlsStream<Wire>,
     end: End,
 ) {
     match end {
@@ -137,7 +137,7 @@ impl<H: FrameHandler> Shared<H> {
         &self,
         connection: &Connection,
         judged_under: &mut Arc<ServerTls>,
-        stream: &TlsStream<TcpStream>,
+        stream: &TlsStream<Wire>,
     ) -> Result<(), End> {
         self.tls.judge_again(judged_under, stream).map_err(|error| {
             warn!(?connection, %error, "the peer's certificate is no longer accepted");

@@ -5,18 +5,20 @@ use std::path::Path;
 
 use bytestring::ByteString;
 use kmip_net::{Client, ClientError, ClientSettings, ReloadableTls, TlsSettings};
-use kmip_protocol::attribute::{Attribute, Attributes, Name, RevocationReason};
+use kmip_protocol::attribute::{Attribute, Attributes, CryptographicParameters, Name, RevocationReason};
 use kmip_protocol::codec::Secret;
 use kmip_protocol::enumeration::{
-    CryptographicAlgorithm, NameType, ObjectType, ResultReason, ResultStatus, RevocationReasonCode,
+    BlockCipherMode, CryptographicAlgorithm, KeyFormatType, NameType, ObjectType, ResultReason, ResultStatus,
+    RevocationReasonCode,
 };
 use kmip_protocol::identifier::UniqueIdentifier;
-use kmip_protocol::key_block::{KeyMaterial, KeyValue};
+use kmip_protocol::key_block::{KeyBlock, KeyMaterial, KeyValue};
 use kmip_protocol::mask::CryptographicUsageMask;
 use kmip_protocol::message::{RequestHeader, RequestMessage, ResponseBatchItem, ResponseMessage};
+use kmip_protocol::object::{ManagedObject, SymmetricKey};
 use kmip_protocol::operation::{
-    ActivateRequest, CreateRequest, DestroyRequest, GetAttributesRequest, GetRequest, Request, Response,
-    RevokeRequest,
+    ActivateRequest, CreateRequest, DecryptRequest, DestroyRequest, EncryptRequest, GetAttributesRequest,
+    GetRequest, RegisterRequest, Request, Response, RevokeRequest,
 };
 use kmip_protocol::version::V2_1;
 use kmip_ttlv::Limits;
@@ -79,23 +81,65 @@ impl Application {
     /// Makes an AES-256 key of this name in a service's group.
     pub async fn create_in(&self, name: &str, group: Option<&str>) -> Result<ByteString, Failure> {
         let group = group.map(|group| Attribute::ObjectGroup(ByteString::from(group)));
-        let described = [
-            Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Aes),
-            Attribute::CryptographicLength(256),
-            Attribute::CryptographicUsageMask(
-                CryptographicUsageMask::ENCRYPT | CryptographicUsageMask::DECRYPT,
-            ),
-            Attribute::Name(Name {
-                value: ByteString::from(name),
-                name_type: NameType::UninterpretedTextString,
-            }),
-        ];
-        let attributes = Attributes::new(described.into_iter().chain(group));
+        let attributes = Attributes::new(described(name).into_iter().chain(group));
         let object_type = ObjectType::SymmetricKey;
         match self.ask(CreateRequest { object_type, attributes, protection_storage_masks: None }).await? {
             Response::Create(created) => Ok(created.unique_identifier),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Stores an AES-256 key under this name.
+    pub async fn register(&self, name: &str, key: &[u8; 32]) -> Result<ByteString, Failure> {
+        let key_block = KeyBlock {
+            key_format_type: KeyFormatType::Raw,
+            key_compression_type: None,
+            key_value: Some(KeyValue::plain(Secret::copy_from_slice(key))),
+            cryptographic_algorithm: Some(CryptographicAlgorithm::Aes),
+            cryptographic_length: Some(256),
+            key_wrapping_data: None,
+        };
+        let request = RegisterRequest {
+            object_type: ObjectType::SymmetricKey,
+            attributes: Attributes::new(described(name)),
+            object: ManagedObject::SymmetricKey(SymmetricKey { key_block }),
+            protection_storage_masks: None,
+        };
+        match self.ask(request).await? {
+            Response::Register(registered) => Ok(registered.unique_identifier),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Encrypts whole blocks with a key.
+    pub async fn encrypt(&self, key: &str, blocks: &[u8]) -> Result<Response, Failure> {
+        self.ask(EncryptRequest {
+            unique_identifier: identifier(key),
+            cryptographic_parameters: block_by_block(),
+            data: Some(Secret::copy_from_slice(blocks)),
+            iv_counter_nonce: None,
+            correlation_value: None,
+            init_indicator: None,
+            final_indicator: None,
+            authenticated_encryption_additional_data: None,
+        })
+        .await
+    }
+
+    /// Decrypts whole blocks with a key.
+    pub async fn decrypt(&self, key: &str, blocks: &[u8]) -> Result<Response, Failure> {
+        self.ask(DecryptRequest {
+            unique_identifier: identifier(key),
+            cryptographic_parameters: block_by_block(),
+            data: Some(Secret::copy_from_slice(blocks)),
+            iv_counter_nonce: None,
+            correlation_value: None,
+            init_indicator: None,
+            final_indicator: None,
+            authenticated_encryption_additional_data: None,
+            authenticated_encryption_tag: None,
+        })
+        .await
     }
 
     /// The bytes of a key.
@@ -129,6 +173,20 @@ impl Application {
     pub async fn destroy(&self, key: &str) -> Result<Response, Failure> {
         self.ask(DestroyRequest { unique_identifier: identifier(key) }).await
     }
+}
+
+/// An AES-256 key of this name.
+fn described(name: &str) -> [Attribute; 4] {
+    [
+        Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Aes),
+        Attribute::CryptographicLength(256),
+        Attribute::CryptographicUsageMask(CryptographicUsageMask::ENCRYPT | CryptographicUsageMask::DECRYPT),
+        Attribute::Name(Name { value: ByteString::from(name), name_type: NameType::UninterpretedTextString }),
+    ]
+}
+
+fn block_by_block() -> Option<CryptographicParameters> {
+    Some(CryptographicParameters { block_cipher_mode: Some(BlockCipherMode::Ecb), ..Default::default() })
 }
 
 pub fn identifier(key: &str) -> Option<UniqueIdentifier> {

@@ -7,6 +7,7 @@ mod application;
 mod crash;
 mod hostile;
 mod isolation;
+mod memory;
 mod operator;
 mod outage;
 mod revocation;

@@ -5,13 +5,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
-use kmip_protocol::attribute::CryptographicParameters;
-use kmip_protocol::codec::Secret;
-use kmip_protocol::enumeration::BlockCipherMode;
-use kmip_protocol::operation::{DecryptRequest, EncryptRequest};
 use tokio::task::JoinSet;
 
-use crate::application::{Application, Failure, identifier};
+use crate::application::{Application, Failure};
 use crate::operator::Operator;
 use crate::system::{Server, System, rounds};
 
@@ -139,40 +135,9 @@ async fn use_key(
 ) -> Result<(), Failure> {
     match turn % OPERATIONS {
         0 => application.get(key).await.map(drop),
-        1 => application.ask(encrypt(key)).await.map(drop),
-        2 => application.ask(decrypt(key)).await.map(drop),
+        1 => application.encrypt(key, &[7; 64]).await.map(drop),
+        2 => application.decrypt(key, &[7; 64]).await.map(drop),
         _ => application.create_in(&format!("{service}-{number}-{turn}"), Some(service)).await.map(drop),
-    }
-}
-
-fn parameters() -> Option<CryptographicParameters> {
-    Some(CryptographicParameters { block_cipher_mode: Some(BlockCipherMode::Ecb), ..Default::default() })
-}
-
-fn encrypt(key: &str) -> EncryptRequest {
-    EncryptRequest {
-        unique_identifier: identifier(key),
-        cryptographic_parameters: parameters(),
-        data: Some(Secret::copy_from_slice(&[7; 64])),
-        iv_counter_nonce: None,
-        correlation_value: None,
-        init_indicator: None,
-        final_indicator: None,
-        authenticated_encryption_additional_data: None,
-    }
-}
-
-fn decrypt(key: &str) -> DecryptRequest {
-    DecryptRequest {
-        unique_identifier: identifier(key),
-        cryptographic_parameters: parameters(),
-        data: Some(Secret::copy_from_slice(&[7; 64])),
-        iv_counter_nonce: None,
-        correlation_value: None,
-        init_indicator: None,
-        final_indicator: None,
-        authenticated_encryption_additional_data: None,
-        authenticated_encryption_tag: None,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -123,6 +123,12 @@ impl Server {
     /// Ends the server as an operator would.
     pub fn stop(mut self) {
         end(&mut self.child, Signal::TERM);
+    }
+
+    /// Ends the server as a crash of its own would.
+    pub fn abort(mut self) -> ExitStatus {
+        end(&mut self.child, Signal::ABORT);
+        self.child.wait().unwrap()
     }
 
     /// Ends the server as a power cut would.

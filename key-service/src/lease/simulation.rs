@@ -319,8 +319,8 @@ impl World {
     fn check(&mut self) {
         for (revocation, key) in std::mem::take(&mut self.open) {
             let clock = self.core_clock();
-            let unreachable = self.flaw == Flaw::ForgetsTheUnreachable
-                && self.core.done_at(revocation) < clock + LEASE / 2;
+            let unreachable =
+                self.flaw == Flaw::ForgetsTheUnreachable && self.core.done_at(revocation) < clock + LEASE / 2;
             if self.core.is_done(revocation, clock) || unreachable {
                 self.answered.entry(key).or_insert(self.now);
                 self.core.close(revocation);
