@@ -19,7 +19,7 @@ const KEY_BYTES: usize = 32;
 const KEY_ID_BYTES: usize = 4;
 const PRIVATE_KEY_PREFIX: &str = "PRIVATE+KEY+";
 
-/// Notes longer than this are refused: room for 16 signatures of the largest kind, and more.
+/// Notes longer than this are refused unless their kind has a limit of its own: room for 16 signatures of the largest kind, and more.
 pub const MAXIMUM_NOTE_BYTES: usize = 128 * 1024;
 
 /// Why a note, or the text of a key, is refused.
@@ -75,7 +75,15 @@ impl VerifierKey {
     /// # Errors
     /// [`NoteError::Malformed`], [`NoteError::NotSigned`], [`NoteError::BadSignature`].
     pub fn open<'n>(&self, note: &'n str) -> Result<&'n str, NoteError> {
-        let (text, signatures) = split(note)?;
+        self.open_within(note, MAXIMUM_NOTE_BYTES)
+    }
+
+    /// As [`open`](Self::open), for notes of up to `maximum_bytes`.
+    ///
+    /// # Errors
+    /// [`NoteError::Malformed`], [`NoteError::NotSigned`], [`NoteError::BadSignature`].
+    pub fn open_within<'n>(&self, note: &'n str, maximum_bytes: usize) -> Result<&'n str, NoteError> {
+        let (text, signatures) = split(note, maximum_bytes)?;
         let mut signed = false;
         for line in signatures.lines() {
             let (name, signature) = signature(line)?;
@@ -198,8 +206,8 @@ fn is_note_text(text: &str) -> bool {
 }
 
 /// The text of a note, and its signature lines.
-fn split(note: &str) -> Result<(&str, &str), NoteError> {
-    if note.len() > MAXIMUM_NOTE_BYTES || !is_note_text(note) {
+fn split(note: &str, maximum_bytes: usize) -> Result<(&str, &str), NoteError> {
+    if note.len() > maximum_bytes || !is_note_text(note) {
         return Err(NoteError::Malformed);
     }
     let at = note.rfind("\n\n").ok_or(NoteError::Malformed)?;
