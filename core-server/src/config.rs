@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
 use crate::chain::judge_name;
+use crate::policy::budget::BudgetSettings;
 
 /// The whole configuration.
 #[derive(Debug, Clone, Deserialize)]
@@ -29,6 +30,9 @@ pub struct Config {
     /// Where wrapped keys are kept: `memory`, `embedded`, `embedded:PATH` or `postgres://…`. Default: `embedded`.
     #[serde(default = "Config::default_store", deserialize_with = "store_url")]
     pub store: StoreUrl,
+    /// The name of the region that this Core serves, as policies and their bundles name it. Default: `default`.
+    #[serde(default = "Config::default_region")]
+    pub region: String,
     /// The organizational unit in the certificates of operators. Default: `krypton-operator`.
     #[serde(default = "Config::default_operator_unit")]
     pub operator_unit: String,
@@ -52,6 +56,12 @@ pub struct Config {
     /// The roots of trust.
     #[serde(default)]
     pub roots: RootSettings,
+    /// The governance policy.
+    #[serde(default)]
+    pub policy: PolicySettings,
+    /// What a Gateway may unwrap for one tenant.
+    #[serde(default)]
+    pub budget: BudgetSettings,
     /// What is logged, and how.
     #[serde(default)]
     pub log: LogSettings,
@@ -167,6 +177,14 @@ impl Default for RootSettings {
     }
 }
 
+/// The governance policy: whose bundles are taken.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PolicySettings {
+    /// Whether nothing is permitted until a bundle has been applied. Otherwise the built-in policies are in force until then.
+    pub required: bool,
+}
+
 /// What is logged, and how. Logs go to the standard error stream.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -193,7 +211,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// A Gateway and the tenants that it serves. It sees and uses the L3s of no other tenant.
+/// A Gateway, and the tenants and services that it serves. It sees and uses no other L3s.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct GatewaySettings {
@@ -201,6 +219,12 @@ pub struct GatewaySettings {
     pub name: String,
     /// The tenants.
     pub tenants: Vec<String>,
+    /// The services: `NAME` of any of the tenants, or `TENANT/NAME`. Default: all.
+    #[serde(default)]
+    pub services: Option<Vec<String>>,
+    /// What it may unwrap for one tenant. Default: as `[budget]` says.
+    #[serde(default)]
+    pub budget: Option<BudgetSettings>,
 }
 
 /// Why a configuration cannot be used. Names the file.
@@ -268,6 +292,9 @@ impl Config {
         if self.operator_unit == self.gateway_unit {
             return Err("operator_unit and gateway_unit are the same: who is who?".to_owned());
         }
+        if judge_name(&self.region).is_err() || self.region.contains(' ') || self.region == "*" {
+            return Err(format!("{:?} cannot be the name of a region", self.region));
+        }
         if self.requests.maximum_plaintext_bytes > self.limits.max_message_bytes {
             return Err("requests.maximum_plaintext_bytes exceeds limits.max_message_bytes".to_owned());
         }
@@ -279,8 +306,13 @@ impl Config {
             if let Some(unfit) = gateway.tenants.iter().find(|tenant| judge_name(tenant).is_err()) {
                 return Err(format!("{unfit:?} cannot be the name of a tenant"));
             }
+            judge_services(gateway)?;
         }
         Ok(())
+    }
+
+    fn default_region() -> String {
+        "default".to_owned()
     }
 
     fn default_listen() -> SocketAddr {
@@ -302,6 +334,23 @@ impl Config {
     fn default_gateway_unit() -> String {
         "krypton-gateway".to_owned()
     }
+}
+
+/// Services are named alone or after one of the Gateway's tenants.
+fn judge_services(gateway: &GatewaySettings) -> Result<(), String> {
+    for service in gateway.services.iter().flatten() {
+        let (tenant, name) = service.split_once('/').map_or((None, service.as_str()), |(t, n)| (Some(t), n));
+        if judge_name(name).is_err() {
+            return Err(format!("{service:?} cannot be the name of a service"));
+        }
+        if tenant.is_some_and(|tenant| !gateway.tenants.iter().any(|served| served == tenant)) {
+            return Err(format!(
+                "{service:?} is of a tenant that the gateway {:?} does not serve",
+                gateway.name
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn store_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StoreUrl, D::Error> {

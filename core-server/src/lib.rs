@@ -6,6 +6,7 @@
 //! * [`config`], [`server`]: what an operator writes, and the running Core.
 //! * [`profile`]: who may ask for what; [`seat`]: from a certificate to a role and what can be seen from there.
 //! * [`chain`]: the objects; [`root`]: the L1s, and `prober`, which asks whether they are still there; [`vault`]: the unsealed keys; [`store`]: how rules see the store.
+//! * [`policy`]: what headquarters permits, asked in one place, and how much a Gateway may unwrap.
 //! * [`leases`]: how long Gateways may use what an L3 sealed, and how that is recalled.
 //! * `operations`: what KMIP's operations mean here.
 
@@ -21,8 +22,10 @@ mod no_sealer;
 pub mod offline;
 mod operations;
 mod persistence;
+pub mod policy;
 mod prober;
 pub mod profile;
+pub mod reach;
 pub mod root;
 pub mod seat;
 pub mod server;

@@ -22,6 +22,8 @@ pub struct Metrics {
     unseals: Family<LevelLabels, Counter>,
     probes: Family<OutcomeLabels, Counter>,
     closings: Family<ReasonLabels, Counter>,
+    denials: Family<ActionLabels, Counter>,
+    over_budget: Family<GatewayLabels, Counter>,
     uses: Family<UseLabels, Counter>,
     durations: Family<DurationLabels, Histogram, fn() -> Histogram>,
     wraps: UseMetrics,
@@ -61,6 +63,16 @@ struct ReasonLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ActionLabels {
+    action: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct GatewayLabels {
+    gateway: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct UseLabels {
     operation: &'static str,
     outcome: &'static str,
@@ -87,6 +99,16 @@ impl Metrics {
             "Tenants closed by their roots, by reason",
             metrics.closings.clone(),
         );
+        registry.register(
+            "policy_denials",
+            "Requests that the policy did not permit, by action",
+            metrics.denials.clone(),
+        );
+        registry.register(
+            "unwraps_over_budget",
+            "Unwraps refused because the budget of the Gateway was spent",
+            metrics.over_budget.clone(),
+        );
         registry.register("wiped_keys", "Unsealed keys forgotten and zeroized", metrics.wiped.clone());
         registry.register_with_unit(
             "key_use_duration",
@@ -106,6 +128,8 @@ impl Metrics {
             unseals: Family::default(),
             probes: Family::default(),
             closings: Family::default(),
+            denials: Family::default(),
+            over_budget: Family::default(),
             wraps: UseMetrics::of("wrap", &uses, &durations),
             unwraps: UseMetrics::of("unwrap", &uses, &durations),
             uses,
@@ -123,6 +147,15 @@ impl Metrics {
 
     pub(crate) fn closed(&self, reason: &'static str) {
         self.closings.get_or_create(&ReasonLabels { reason }).inc();
+    }
+
+    pub(crate) fn denied(&self, action: &'static str) {
+        self.denials.get_or_create(&ActionLabels { action }).inc();
+    }
+
+    /// Names of Gateways come from the configuration: there are not many.
+    pub(crate) fn over_budget(&self, gateway: &str) {
+        self.over_budget.get_or_create(&GatewayLabels { gateway: gateway.to_owned() }).inc();
     }
 
     pub(crate) fn used(&self, purpose: Use, succeeded: bool, started: Instant) {

@@ -1,6 +1,6 @@
 //! From the identity in a client certificate to a seat: a role, what can be seen from there, and the rules bound to it.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytestring::ByteString;
@@ -11,11 +11,14 @@ use kmip_net::Identity;
 
 use crate::audit::TracedAudit;
 use crate::chain::{Level, REGION};
-use crate::config::Config;
+use crate::config::{Config, GatewaySettings};
 use crate::leases::Leases;
 use crate::metrics::Metrics;
 use crate::no_sealer::NoSealer;
+use crate::policy::Governance;
+use crate::policy::budget::Meter;
 use crate::profile::{self, Role};
+use crate::reach::Reach;
 use crate::store::{ServiceKeyView, WatchedStore};
 use crate::vault::{UnsealedKey, Vault};
 
@@ -33,8 +36,12 @@ pub struct Seat {
     pub metrics: Metrics,
     /// Bytes of a plaintext at most.
     pub maximum_plaintext_bytes: usize,
+    /// The policy.
+    pub governance: Arc<Governance>,
+    /// What has been wrapped and unwrapped from here.
+    pub meter: Meter,
     /// `None`: all.
-    tenants: Option<Arc<HashSet<ByteString>>>,
+    reach: Option<Arc<Reach>>,
 }
 
 /// The seats of a Core.
@@ -60,23 +67,25 @@ pub struct Ports {
     pub entropy: Arc<dyn Entropy>,
     /// What is counted.
     pub metrics: Metrics,
+    /// The policy.
+    pub governance: Arc<Governance>,
 }
 
 impl Seats {
     /// The seats that `config` gives.
     pub fn new(config: &Config, ports: &Ports) -> Self {
-        let gateway = |tenants: &[String]| {
-            let tenants: HashSet<ByteString> = tenants.iter().map(|tenant| tenant.as_str().into()).collect();
-            Seat::new(Role::Gateway, Some(Arc::new(tenants)), config, ports)
+        let gateway = |settings: &GatewaySettings| {
+            let meter = meter(config, ports, settings);
+            Seat::new(Role::Gateway, Some(Reach::of(settings)), meter, config, ports)
         };
-        let named =
-            config.gateways.iter().map(|settings| (settings.name.clone(), gateway(&settings.tenants)));
+        let named = config.gateways.iter().map(|settings| (settings.name.clone(), gateway(settings)));
+        let unmetered = || Meter::new(config.budget, Arc::clone(&ports.clock), []);
         Self {
             operator_unit: config.operator_unit.clone(),
             gateway_unit: config.gateway_unit.clone(),
-            operator: Seat::new(Role::Operator, None, config, ports),
+            operator: Seat::new(Role::Operator, None, unmetered(), config, ports),
             gateways: named.collect(),
-            stranger: Seat::new(Role::Stranger, Some(Arc::default()), config, ports),
+            stranger: Seat::new(Role::Stranger, Some(Reach::default()), unmetered(), config, ports),
         }
     }
 
@@ -93,9 +102,10 @@ impl Seats {
 }
 
 impl Seat {
-    fn new(role: Role, tenants: Option<Arc<HashSet<ByteString>>>, config: &Config, ports: &Ports) -> Self {
-        let store: Arc<dyn Store> = match &tenants {
-            Some(tenants) => Arc::new(ServiceKeyView::new(Arc::clone(&ports.store), Arc::clone(tenants))),
+    fn new(role: Role, reach: Option<Reach>, meter: Meter, config: &Config, ports: &Ports) -> Self {
+        let reach = reach.map(Arc::new);
+        let store: Arc<dyn Store> = match &reach {
+            Some(reach) => Arc::new(ServiceKeyView::new(Arc::clone(&ports.store), Arc::clone(reach))),
             None => Arc::new(WatchedStore::new(
                 Arc::clone(&ports.store),
                 Arc::clone(&ports.vault),
@@ -119,7 +129,9 @@ impl Seat {
             leases: Arc::clone(&ports.leases),
             metrics: ports.metrics.clone(),
             maximum_plaintext_bytes: config.requests.maximum_plaintext_bytes,
-            tenants,
+            governance: Arc::clone(&ports.governance),
+            meter,
+            reach,
         }
     }
 
@@ -133,9 +145,14 @@ impl Seat {
 
     /// Whether an open key can be seen from here, as the store would show it.
     pub fn sees(&self, key: &UnsealedKey) -> bool {
-        let is_of_tenant = |tenants: &Arc<HashSet<ByteString>>| tenants.contains(key.tenant());
-        self.tenants.as_ref().is_none_or(|tenants| is_of_tenant(tenants) && key.level() == Level::L3)
+        let reaches = |reach: &Arc<Reach>| reach.includes(key.tenant(), &key.record().service);
+        self.reach.as_ref().is_none_or(|reach| key.level() == Level::L3 && reaches(reach))
     }
+}
+
+fn meter(config: &Config, ports: &Ports, settings: &GatewaySettings) -> Meter {
+    let tenants = settings.tenants.iter().map(|tenant| ByteString::from(tenant.as_str()));
+    Meter::new(settings.budget.unwrap_or(config.budget), Arc::clone(&ports.clock), tenants)
 }
 
 fn settings(config: &Config) -> ServiceSettings {

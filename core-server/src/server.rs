@@ -24,6 +24,7 @@ use crate::config::{Config, MemorySettings};
 use crate::leases::Leases;
 use crate::metrics::Metrics;
 use crate::operations::Sitting;
+use crate::policy::Governance;
 use crate::prober::Prober;
 use crate::root::Roots;
 use crate::seat::{Ports, Seats};
@@ -39,6 +40,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// The built-in policies cannot be used.
+    #[error("the policy cannot be used: {0}")]
+    Policy(governance::PolicyError),
     /// Memory for keys cannot be locked.
     #[error("{0}; memory.insecure_allow_unlocked starts all the same")]
     Memory(MemoryError),
@@ -89,8 +93,17 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         Arc::clone(&clock),
         metrics.clone(),
     );
-    let ports =
-        Ports { store, vault: Arc::clone(&vault), leases, clock: Arc::clone(&clock), entropy, metrics };
+    let governance =
+        Arc::new(Governance::new(&config, Arc::clone(&clock), metrics.clone()).map_err(StartError::Policy)?);
+    let ports = Ports {
+        store,
+        vault: Arc::clone(&vault),
+        leases,
+        clock: Arc::clone(&clock),
+        entropy,
+        metrics,
+        governance,
+    };
     let handler = Handler { seats: Seats::new(&config, &ports), clock, limits: message_limits(&config) };
 
     let tls = ReloadableTls::server(config.tls.clone())?;

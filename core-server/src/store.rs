@@ -1,7 +1,6 @@
 //! The store as the Core sees it: every change of the chain passes the vault, and a Gateway sees nothing but the L3s of
 //! the tenants that it serves. Both hold by construction, whatever the rules above do.
 
-use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,6 +13,7 @@ use kmip_protocol::lifecycle::{self, Purpose};
 
 use crate::chain::{self, Level, REGION};
 use crate::leases::Leases;
+use crate::reach::Reach;
 use crate::vault::Vault;
 
 /// A store whose changes make the vault forget what they touch, and the Gateways give up what they close, before they are
@@ -109,21 +109,21 @@ impl Store for WatchedStore {
     }
 }
 
-/// The L3s of some tenants, to be read only: all that a Gateway sees.
+/// The L3s of some tenants and services, to be read only: all that a Gateway sees.
 pub struct ServiceKeyView {
     store: Arc<dyn Store>,
-    tenants: Arc<HashSet<ByteString>>,
+    reach: Arc<Reach>,
 }
 
 impl ServiceKeyView {
-    /// The L3s of `tenants` in `store`.
-    pub fn new(store: Arc<dyn Store>, tenants: Arc<HashSet<ByteString>>) -> Self {
-        Self { store, tenants }
+    /// The L3s within `reach` in `store`.
+    pub fn new(store: Arc<dyn Store>, reach: Arc<Reach>) -> Self {
+        Self { store, reach }
     }
 
     fn shows(&self, record: &Record) -> bool {
         Level::of(record) == Level::L3
-            && chain::tenant(record).is_some_and(|tenant| self.tenants.contains(tenant))
+            && chain::tenant(record).is_some_and(|tenant| self.reach.includes(tenant, &record.service))
     }
 }
 

@@ -34,9 +34,7 @@ pub enum Action {
     Derive,
     /// Destroy by a Gateway: a tombstone.
     Bury,
-    /// Set Endpoint Role.
-    Recall,
-    /// Locate, Get Attributes, Get Attribute List, Check.
+    /// Get Attributes, Get Attribute List, Check; Locate shows what may be read.
     Read,
     /// Register, Create, Activate, attributes.
     Manage,
@@ -50,13 +48,12 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 10] = [
         Self::Wrap,
         Self::Unwrap,
         Self::Lease,
         Self::Derive,
         Self::Bury,
-        Self::Recall,
         Self::Read,
         Self::Manage,
         Self::Rotate,
@@ -72,7 +69,6 @@ impl Action {
             Self::Lease => "lease",
             Self::Derive => "derive",
             Self::Bury => "bury",
-            Self::Recall => "recall",
             Self::Read => "read",
             Self::Manage => "manage",
             Self::Rotate => "rotate",

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use bytestring::ByteString;
+use governance::{Action, Resource};
 use key_service::chain as agreed;
 use key_service::context::Context;
 use key_service::creation::{self, DEFAULT_SERVICE, Origin};
@@ -21,6 +22,7 @@ use kmip_protocol::operation::{CreateRequest, CreateResponse};
 
 use super::activate::take_active_name;
 use crate::chain::{self, Level, is_reserved_name, judge_name};
+use crate::policy::authorization::authorize;
 use crate::seat::Seat;
 
 /// The keys of the chain are AES-256.
@@ -47,6 +49,12 @@ pub(super) async fn handle(
         .instances
         .extend(Attributes::new([chain::wrapping_key_link(parent.unique_identifier.clone())]).instances);
     let service = settle_service(&mut attributes, level)?;
+    let tenant = chain::tenant(&parent).ok_or_else(tenantless)?;
+    let made_in = match level {
+        Level::L3 => Resource::Service { tenant, service: &service },
+        _ => Resource::Tenant(tenant),
+    };
+    authorize(seat, context, Action::Manage, made_in)?;
     decide(&mut attributes, &of_level(level))?;
     let mut record = creation::draft(context, Origin::Generated, attributes, &outline()).await?;
     // The value is present; it is only never shown.
@@ -124,8 +132,7 @@ async fn take_parent(context: &Context<'_>, attributes: &mut Attributes) -> Resu
 }
 
 fn inherit_tenant(attributes: &mut Attributes, parent: &Record) -> Result<(), Fault> {
-    let tenant =
-        chain::tenant(parent).ok_or_else(|| Fault::general_failure("the key above has no tenant"))?;
+    let tenant = chain::tenant(parent).ok_or_else(tenantless)?;
     match agreed::tenant_of(attributes.iter()) {
         Some(told) if told != tenant => {
             return Err(Fault::invalid_field("a key belongs to the tenant of the key that wraps it"));
@@ -134,6 +141,10 @@ fn inherit_tenant(attributes: &mut Attributes, parent: &Record) -> Result<(), Fa
         None => attributes.instances.extend(Attributes::new([agreed::tenant_attribute(tenant)]).instances),
     }
     Ok(())
+}
+
+fn tenantless() -> Fault {
+    Fault::general_failure("the key above has no tenant")
 }
 
 /// The service of an L3, its Object Group; an L2 has none.

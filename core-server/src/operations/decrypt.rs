@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use governance::Action;
 use key_service::context::Context;
 use key_service::crypto;
 use key_service::fault::Fault;
@@ -40,7 +41,7 @@ async fn unwrap(
     }
     let object = object_binding(request.authenticated_encryption_additional_data)?;
     let identifier = request.unique_identifier.as_ref();
-    let (unique_identifier, plaintext) = use_key(seat, context, identifier, Use::Unwrap, |key, bytes| {
+    let (unique_identifier, plaintext) = use_key(seat, context, identifier, Action::Unwrap, |key, bytes| {
         crypto::unseal(bytes, &key.binding(&object), data.expose())
     })
     .await?;

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use bytestring::ByteString;
+use governance::Action;
 use key_service::chain::ObjectBinding;
 use key_service::context::Context;
 use key_service::crypto::{self, CryptoError, SEALING_KEY_BYTES};
@@ -23,6 +24,7 @@ use kmip_protocol::operation::{EncryptRequest, EncryptResponse};
 use kmip_ttlv::SecretBuffer;
 
 use crate::metrics::Use;
+use crate::policy::authorization::{authorize, authorize_use, resource_of};
 use crate::seat::Seat;
 use crate::vault::UnsealedKey;
 
@@ -48,7 +50,7 @@ async fn wrap(seat: &Seat, context: &Context<'_>, request: EncryptRequest) -> Re
     let object = object_binding(request.authenticated_encryption_additional_data)?;
     let entropy = &*context.service.entropy;
     let identifier = request.unique_identifier.as_ref();
-    let (unique_identifier, envelope) = use_key(seat, context, identifier, Use::Wrap, |key, bytes| {
+    let (unique_identifier, envelope) = use_key(seat, context, identifier, Action::Wrap, |key, bytes| {
         crypto::seal(bytes, &key.binding(&object), data.expose(), entropy)
     })
     .await?;
@@ -87,49 +89,68 @@ pub(super) fn object_binding(associated_data: Option<Bytes>) -> Result<Bytes, Fa
 /// How often a key is opened again when it is forgotten between being opened and being used.
 const ATTEMPTS: usize = 8;
 
-/// Works with the L3 of an identifier, if its state allows. Answers with the identifier of the key.
+/// Works with the L3 of an identifier, if policy, budget and its state allow. Answers with the identifier of the key.
 pub(super) async fn use_key<T>(
     seat: &Seat,
     context: &Context<'_>,
     identifier: Option<&UniqueIdentifier>,
-    purpose: Use,
+    action: Action,
     work: impl Fn(&UnsealedKey, &[u8; SEALING_KEY_BYTES]) -> Result<T, CryptoError>,
 ) -> Result<(ByteString, T), Fault> {
     let unique_identifier = context.resolve(identifier)?;
+    let mut is_metered = false;
     for _ in 0..ATTEMPTS {
         let key = match seat.vault.opened(&unique_identifier).filter(|key| seat.sees(key)) {
             Some(key) => key,
-            None => open(seat, context, identifier, purpose).await?,
+            None => open(seat, context, identifier, action).await?,
         };
-        judge(context, key.record(), purpose)?;
-        if let Some(done) = key.with(|bytes| work(&key, bytes)) {
+        let record = lifecycle_dates::settle(Arc::clone(key.record()), context.service.clock.now());
+        let authorized = authorize_use(seat, context, action, &key, record.state())?;
+        judge(context, &record, action)?;
+        if !std::mem::replace(&mut is_metered, true) {
+            meter(seat, context, action, &key)?;
+        }
+        if let Some(done) = authorized.work_with(&key, |bytes| work(&key, bytes)) {
             return Ok((key.record().unique_identifier.clone(), done?));
         }
     }
     Err(Fault::general_failure("the key is being changed; try again"))
 }
 
-/// Opens a cold key, after the record has been judged: the root of a tenant is not asked in vain.
+/// Counts a use once, however often it has to be tried.
+fn meter(seat: &Seat, context: &Context<'_>, action: Action, key: &UnsealedKey) -> Result<(), Fault> {
+    match action {
+        Action::Wrap => seat.meter.wrap(key.tenant()),
+        Action::Unwrap => {
+            let metered = seat.meter.unwrap(&context.principal.name, key.tenant());
+            return metered.inspect_err(|_| seat.metrics.over_budget(&context.principal.name));
+        }
+        _ => (),
+    }
+    Ok(())
+}
+
+/// Opens a cold key, after policy and record have been asked: the root of a tenant is not asked in vain.
 async fn open(
     seat: &Seat,
     context: &Context<'_>,
     identifier: Option<&UniqueIdentifier>,
-    purpose: Use,
+    action: Action,
 ) -> Result<Arc<UnsealedKey>, Fault> {
     let record = context.live_object(identifier).await?;
-    judge(context, &record, purpose)?;
+    authorize(seat, context, action, resource_of(&record))?;
+    judge(context, &record, action)?;
     let tenant = crate::chain::tenant(&record).ok_or_else(Fault::object_not_found)?;
     Ok(seat.vault.open(&record.unique_identifier, tenant).await?)
 }
 
 /// Active wraps and unwraps, Deactivated unwraps; nothing else does either.
-fn judge(context: &Context<'_>, record: &Arc<Record>, purpose: Use) -> Result<(), Fault> {
-    let record = lifecycle_dates::settle(Arc::clone(record), context.service.clock.now());
+fn judge(context: &Context<'_>, record: &Arc<Record>, action: Action) -> Result<(), Fault> {
     if record.state() == Some(State::Compromised) {
         return Err(Fault::wrong_state("the key is Compromised and is used no more"));
     }
-    match purpose {
-        Use::Wrap => usage::judge(context, &record, CryptographicUsageMask::ENCRYPT, Purpose::Protect),
-        Use::Unwrap => usage::judge(context, &record, CryptographicUsageMask::DECRYPT, Purpose::Process),
+    match action {
+        Action::Wrap => usage::judge(context, record, CryptographicUsageMask::ENCRYPT, Purpose::Protect),
+        _ => usage::judge(context, record, CryptographicUsageMask::DECRYPT, Purpose::Process),
     }
 }

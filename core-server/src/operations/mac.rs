@@ -2,6 +2,7 @@
 //! label, so that nobody gets anything else computed with an L3.
 
 use bytes::Bytes;
+use governance::Action;
 use key_service::chain::RECORD_KEY_LABEL;
 use key_service::context::Context;
 use key_service::crypto;
@@ -9,7 +10,6 @@ use key_service::fault::Fault;
 use kmip_protocol::operation::{MacRequest, MacResponse};
 
 use super::encrypt::{refuse_choices, use_key};
-use crate::metrics::Use;
 use crate::seat::Seat;
 
 pub(super) async fn handle(
@@ -26,7 +26,7 @@ pub(super) async fn handle(
         return Err(Fault::invalid_field("MAC gives the key of records and nothing else: Data is its label"));
     }
     let identifier = request.unique_identifier.as_ref();
-    let (unique_identifier, record_key) = use_key(seat, context, identifier, Use::Unwrap, |key, bytes| {
+    let (unique_identifier, record_key) = use_key(seat, context, identifier, Action::Derive, |key, bytes| {
         Ok(crypto::derive_record_key(bytes, &key.binding(&[])))
     })
     .await?;

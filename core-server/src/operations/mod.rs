@@ -5,6 +5,7 @@ mod attributes;
 mod create;
 mod decrypt;
 mod encrypt;
+mod locate;
 mod mac;
 mod obtain_lease;
 mod query;
@@ -21,6 +22,7 @@ use key_service::operations;
 use kmip_net::Connection;
 use kmip_protocol::operation::{Operation, Request, Response};
 
+use crate::policy::authorization;
 use crate::profile::{self, Role};
 use crate::seat::Seat;
 
@@ -48,11 +50,13 @@ impl Operations for Sitting<'_> {
 
     async fn handle(&self, context: &mut Context<'_>, request: Request) -> Result<Response, Fault> {
         let seat = self.seat;
+        authorization::before(seat, context, &request).await?;
         Ok(match request {
             Request::Activate(request) => activate::handle(context, request).await?.into(),
             Request::Create(request) => create::handle(seat, context, request).await?.into(),
             Request::Decrypt(request) => decrypt::handle(seat, context, request).await?.into(),
             Request::Encrypt(request) => encrypt::handle(seat, context, request).await?.into(),
+            Request::Locate(request) => locate::handle(seat, context, request).await?.into(),
             Request::Mac(request) => mac::handle(seat, context, request).await?.into(),
             Request::ObtainLease(request) => obtain_lease::handle(seat, context, request).await?.into(),
             Request::Query(request) => query::handle(context, request).await?,

@@ -2,6 +2,7 @@
 //! be used here: a lease on a closed tenant would outlive its closing.
 
 use bytestring::ByteString;
+use governance::Action;
 use key_service::context::Context;
 use key_service::fault::Fault;
 use kmip_protocol::attribute::AttributeType;
@@ -10,7 +11,6 @@ use kmip_protocol::operation::{ObtainLeaseRequest, ObtainLeaseResponse};
 
 use super::encrypt::use_key;
 use crate::leases::Life;
-use crate::metrics::Use;
 use crate::seat::Seat;
 
 pub(super) async fn handle(
@@ -22,7 +22,7 @@ pub(super) async fn handle(
     let life = life(context)?;
     // Granted while the key is held: whoever wipes it and recalls its leases then finds this one.
     let (unique_identifier, (granted, changed)) =
-        use_key(seat, context, identifier, Use::Unwrap, |key, _| {
+        use_key(seat, context, identifier, Action::Lease, |key, _| {
             let granted = seat.leases.grant(&key.record().unique_identifier, &life);
             Ok((granted, key.record().date(AttributeType::LastChangeDate)))
         })

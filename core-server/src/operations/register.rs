@@ -1,6 +1,7 @@
 //! Register: an L1, a key whose value is elsewhere. Its Key Value Location says where, the attribute Tenant whose it is.
 
 use bytestring::ByteString;
+use governance::{Action, Resource};
 use key_service::chain;
 use key_service::context::Context;
 use key_service::creation::{self, Origin};
@@ -12,6 +13,7 @@ use kmip_protocol::operation::{RegisterRequest, RegisterResponse};
 
 use super::create::{decide, refuse_templates};
 use crate::chain::judge_name;
+use crate::policy::authorization::authorize;
 use crate::seat::Seat;
 use crate::vault::VaultError;
 
@@ -26,6 +28,7 @@ pub(super) async fn handle(
     let tenant = chain::tenant_of(attributes.iter())
         .ok_or_else(|| Fault::missing("an L1 needs the attribute Tenant of the vendor krypton"))?;
     judge_name(tenant)?;
+    authorize(seat, context, Action::Manage, Resource::Tenant(tenant))?;
     let location = location(&attributes)?.clone();
     if attributes.iter().any(|attribute| matches!(attribute, Attribute::ObjectGroup(_) | Attribute::Link(_)))
     {

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use core_server::Config;
-use core_server::config::{MemorySettings, RequestLimits, RootSettings};
+use core_server::config::{MemorySettings, PolicySettings, RequestLimits, RootSettings};
+use core_server::policy::budget::BudgetSettings;
 use key_service::store::StoreUrl;
 use kmip_net::{IdentityRule, ServerLimits};
 
@@ -18,6 +19,8 @@ fn the_example_is_sound_and_shows_the_defaults() {
     assert_eq!(config.requests, RequestLimits::default());
     assert_eq!(config.memory, MemorySettings::default());
     assert_eq!(config.roots, RootSettings::default());
+    assert_eq!(config.policy, PolicySettings::default());
+    assert_eq!(config.budget, BudgetSettings::default());
     assert_eq!(config.identity, IdentityRule::default());
     assert_eq!(config.store, StoreUrl::Embedded(None));
     assert_eq!(config.gateways.len(), 1);

@@ -1,0 +1,40 @@
+//! Locate: as key-service does it, less what the policy does not let the principal read.
+
+use governance::Action;
+use key_service::context::Context;
+use key_service::fault::Fault;
+use key_service::operations;
+use kmip_protocol::operation::{LocateRequest, LocateResponse, Request, Response};
+
+use crate::policy::Source;
+use crate::policy::authorization::{may, resource_of};
+use crate::seat::Seat;
+
+pub(super) async fn handle(
+    seat: &Seat,
+    context: &mut Context<'_>,
+    request: LocateRequest,
+) -> Result<LocateResponse, Fault> {
+    let Response::Locate(mut response) = operations::handle(context, Request::Locate(request)).await? else {
+        return Err(Fault::general_failure("Locate was answered by another operation"));
+    };
+    // The built-in policies let everybody read what the profile shows.
+    if seat.governance.in_force().source == Source::BuiltIn {
+        return Ok(response);
+    }
+    let located = response.unique_identifiers.len();
+    let mut shown = Vec::with_capacity(located);
+    for unique_identifier in response.unique_identifiers {
+        if let Some(record) = context.fetch(&unique_identifier).await?
+            && may(seat, context, Action::Read, resource_of(&record))
+        {
+            shown.push(unique_identifier);
+        }
+    }
+    if shown.len() < located {
+        // How many there are in all would tell of those that are not shown.
+        response.located_items = None;
+    }
+    response.unique_identifiers = shown;
+    Ok(response)
+}

@@ -1,0 +1,248 @@
+//! How much a Gateway may unwrap for a tenant: a bucket of tokens that fills up again, so that whoever has stolen a Gateway's
+//! certificate cannot open in minutes what took years to seal. And how much it did in the last minute, for policies to look at.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use bytestring::ByteString;
+use key_service::fault::Fault;
+use key_service::port::Clock;
+use kmip_protocol::enumeration::ResultReason;
+use serde::Deserialize;
+
+/// What a Gateway may unwrap for one tenant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BudgetSettings {
+    /// Unwraps a second in the long run. Default: 5,000.
+    pub unwraps_per_second: u32,
+    /// Unwraps in one go, after a time of rest: what a Gateway needs to warm up after a restart. Default: 50,000.
+    pub unwrap_burst: u32,
+}
+
+impl Default for BudgetSettings {
+    fn default() -> Self {
+        Self { unwraps_per_second: 5_000, unwrap_burst: 50_000 }
+    }
+}
+
+/// The unwraps and wraps of one Gateway.
+pub struct Meter {
+    settings: BudgetSettings,
+    clock: Arc<dyn Clock>,
+    accounts: HashMap<ByteString, Mutex<Account>>,
+}
+
+/// Of one tenant.
+struct Account {
+    tokens: f64,
+    filled: Duration,
+    /// When it was last told that the budget is spent.
+    told: Option<Duration>,
+    unwraps: LastMinute,
+    wraps: LastMinute,
+}
+
+/// That the budget is spent is told this often.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+
+impl Meter {
+    /// A meter for each of the tenants, with full buckets.
+    pub fn new(
+        settings: BudgetSettings,
+        clock: Arc<dyn Clock>,
+        tenants: impl IntoIterator<Item = ByteString>,
+    ) -> Self {
+        let now = clock.monotonic();
+        let account = || Account {
+            tokens: settings.unwrap_burst.into(),
+            filled: now,
+            told: None,
+            unwraps: LastMinute::default(),
+            wraps: LastMinute::default(),
+        };
+        let accounts = tenants.into_iter().map(|tenant| (tenant, Mutex::new(account()))).collect();
+        Self { settings, clock, accounts }
+    }
+
+    /// Takes one unwrap out of the budget.
+    ///
+    /// # Errors
+    /// If it is spent.
+    pub fn unwrap(&self, gateway: &str, tenant: &str) -> Result<(), Fault> {
+        let now = self.clock.monotonic();
+        let Some(mut account) = self.account(tenant) else { return Ok(()) };
+        account.fill(&self.settings, now);
+        if account.tokens >= 1.0 {
+            account.tokens -= 1.0;
+            account.unwraps.count(now);
+            return Ok(());
+        }
+        if account.told.is_none_or(|told| now >= told + TELL_EVERY) {
+            account.told = Some(now);
+            tracing::warn!(
+                gateway,
+                tenant,
+                "the unwrap budget is spent: a stolen certificate, or a budget too small"
+            );
+        }
+        Err(Fault::new(
+            ResultReason::ServerLimitExceeded,
+            "the Gateway has spent its unwrap budget for this tenant; try again later",
+        ))
+    }
+
+    /// Counts one wrap.
+    pub fn wrap(&self, tenant: &str) {
+        if let Some(mut account) = self.account(tenant) {
+            account.wraps.count(self.clock.monotonic());
+        }
+    }
+
+    /// Unwraps and wraps of the last minute.
+    pub fn last_minute(&self, tenant: &str) -> (u32, u32) {
+        let now = self.clock.monotonic();
+        self.account(tenant).map_or((0, 0), |account| (account.unwraps.total(now), account.wraps.total(now)))
+    }
+
+    fn account(&self, tenant: &str) -> Option<MutexGuard<'_, Account>> {
+        Some(self.accounts.get(tenant)?.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Account {
+    fn fill(&mut self, settings: &BudgetSettings, now: Duration) {
+        let passed = now.saturating_sub(self.filled);
+        self.filled = now.max(self.filled);
+        let filled = self.tokens + passed.as_secs_f64() * f64::from(settings.unwraps_per_second);
+        self.tokens = filled.min(settings.unwrap_burst.into());
+    }
+}
+
+/// Counts by spans of ten seconds; the last six are a minute, more or less.
+#[derive(Debug, Default)]
+struct LastMinute {
+    counts: [u32; SPANS],
+    /// The span that was counted last, from the start of the clock.
+    latest: u64,
+}
+
+const SPANS: usize = 6;
+const SPAN_SECONDS: u64 = 10;
+
+impl LastMinute {
+    fn count(&mut self, now: Duration) {
+        let span = now.as_secs() / SPAN_SECONDS;
+        let passed = span.saturating_sub(self.latest).min(SPANS as u64);
+        for step in 1..=passed {
+            self.counts[place(span - passed + step)] = 0;
+        }
+        self.latest = span.max(self.latest);
+        let count = &mut self.counts[place(self.latest)];
+        *count = count.saturating_add(1);
+    }
+
+    fn total(&self, now: Duration) -> u32 {
+        let span = now.as_secs() / SPAN_SECONDS;
+        let oldest = (span + 1).saturating_sub(SPANS as u64);
+        let recent = (oldest..=self.latest).map(|span| self.counts[place(span)]);
+        recent.fold(0, u32::saturating_add)
+    }
+}
+
+fn place(span: u64) -> usize {
+    (span % SPANS as u64) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use kmip_protocol::codec::DateTime;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Hand(AtomicU64);
+
+    impl Hand {
+        fn set(&self, milliseconds: u64) {
+            self.0.store(milliseconds, Ordering::Relaxed);
+        }
+    }
+
+    impl Clock for Hand {
+        fn now(&self) -> DateTime {
+            DateTime(0)
+        }
+
+        fn stamp(&self) -> u64 {
+            0
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::from_millis(self.0.load(Ordering::Relaxed))
+        }
+    }
+
+    fn meter(unwraps_per_second: u32, unwrap_burst: u32) -> (Arc<Meter>, Arc<Hand>) {
+        let hand = Arc::new(Hand::default());
+        let settings = BudgetSettings { unwraps_per_second, unwrap_burst };
+        let tenants = ["acme", "globex"].map(ByteString::from_static);
+        (Arc::new(Meter::new(settings, hand.clone(), tenants)), hand)
+    }
+
+    fn taken(meter: &Meter, tenant: &str, tries: usize) -> usize {
+        (0..tries).filter(|_| meter.unwrap("g", tenant).is_ok()).count()
+    }
+
+    #[test]
+    fn a_burst_goes_through_and_then_the_rate() {
+        let (meter, hand) = meter(10, 100);
+        assert_eq!(taken(&meter, "acme", 1_000), 100);
+        assert_eq!(taken(&meter, "globex", 1_000), 100);
+        hand.set(1_050);
+        assert_eq!(taken(&meter, "acme", 1_000), 10);
+        hand.set(1_100);
+        assert_eq!(taken(&meter, "acme", 1_000), 1);
+        hand.set(3_600_000);
+        assert_eq!(taken(&meter, "acme", 1_000), 100);
+        let fault = meter.unwrap("g", "acme").err();
+        assert_eq!(fault.map(|fault| fault.reason), Some(ResultReason::ServerLimitExceeded));
+    }
+
+    #[test]
+    fn many_at_once_get_no_more() {
+        let (meter, _) = meter(10, 1_000);
+        let thieves: Vec<_> = (0..4)
+            .map(|_| {
+                let meter = Arc::clone(&meter);
+                std::thread::spawn(move || taken(&meter, "acme", 1_000))
+            })
+            .collect();
+        let stolen: usize = thieves.into_iter().filter_map(|thief| thief.join().ok()).sum();
+        assert_eq!(stolen, 1_000);
+    }
+
+    #[test]
+    fn the_last_minute_moves_on() {
+        let (meter, hand) = meter(1_000, 1_000);
+        for second in 0..60 {
+            hand.set(second * 1_000);
+            meter.wrap("acme");
+        }
+        assert_eq!(meter.last_minute("acme"), (0, 60));
+        assert_eq!(meter.last_minute("globex"), (0, 0));
+        hand.set(65_000);
+        assert_eq!(meter.last_minute("acme"), (0, 50));
+        meter.wrap("acme");
+        assert_eq!(meter.last_minute("acme"), (0, 51));
+        hand.set(119_000);
+        assert_eq!(meter.last_minute("acme"), (0, 1));
+        hand.set(10_000_000);
+        assert_eq!(meter.last_minute("acme"), (0, 0));
+        meter.wrap("acme");
+        assert_eq!(meter.last_minute("acme"), (0, 1));
+    }
+}
