@@ -216,6 +216,10 @@ fn read_sealed(reader: &mut Reader<'_>) -> Result<Option<Sealed>, Error> {
     Ok(Some(sealed))
 }
 
+/// Counts the changes of what [`Record::index_keys`] yields: a store whose index is of another version has to be indexed
+/// anew, or what it hides would be taken for absent.
+pub const INDEX_VERSION: u64 = 1;
+
 /// The index key of an attribute, for those by which it pays to look: few objects share a value of them.
 pub fn index_key(attribute: &Attribute) -> Option<IndexKey> {
     let (prefix, value): (u32, Vec<u8>) = match attribute {

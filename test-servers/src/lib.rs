@@ -8,6 +8,8 @@
 
 mod postgres;
 mod process;
+mod redis;
 
 pub use postgres::{Postgres, PostgresOptions};
 pub use process::free_port;
+pub use redis::{Redis, RedisCluster, RedisOptions};

@@ -71,8 +71,8 @@ pub trait Store: Send + Sync + 'static {
     /// The record of an object, or `None`: also where another tenant has an object of that identifier.
     async fn fetch(&self, tenant: &str, unique_identifier: &str) -> Result<Option<Arc<Record>>, StoreError>;
 
-    /// Makes all changes, or none. Several changes of one record in a row are fine. Names are judged by how they are
-    /// held after the commit, so one commit may move a name from one record to another.
+    /// Makes all changes, or none. They are of one tenant; several changes of one record in a row are fine. Names are
+    /// judged by how they are held after the commit, so one commit may move a name from one record to another.
     ///
     /// A caller that stops waiting does not undo the commit.
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError>;

@@ -20,8 +20,8 @@ use bytestring::ByteString;
 use redb::{Database, ReadTransaction, ReadableDatabase as _, WriteTransaction};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::OpenError;
 use super::transition::Prepared;
+use super::{OpenError, value};
 use crate::port::{Change, IndexKey, Position, Store, StoreError};
 use crate::record::Record;
 use cache::{Cache, Lookup};
@@ -168,7 +168,7 @@ impl Store for EmbeddedStore {
         let value =
             layout::fetch(&transaction, tenant, unique_identifier).map_err(|error| self.failed(error))?;
         let Some(value) = value else { return Ok(None) };
-        let record = layout::open_value(&value, tenant, unique_identifier)?;
+        let record = value::open(&value, tenant, unique_identifier)?;
         self.shared.cache.fill(ticket, &record, value.len());
         Ok(Some(record))
     }
@@ -188,8 +188,8 @@ impl Store for EmbeddedStore {
         limit: usize,
     ) -> Result<Vec<Arc<Record>>, StoreError> {
         let transaction = self.shared.begin_read()?;
-        let open = |(identifier, value): &(bytestring::ByteString, bytes::Bytes)| {
-            layout::open_value(value, tenant, identifier)
+        let open = |(identifier, value): &(ByteString, bytes::Bytes)| {
+            value::open(value, tenant, identifier)
                 .inspect_err(|error| tracing::error!(%error, "a record is left out of a search"))
                 .ok()
         };

@@ -2,9 +2,11 @@
 
 mod embedded;
 mod memory;
+mod redis;
 #[cfg(test)]
 mod suite;
 mod transition;
+mod value;
 
 use std::fmt;
 use std::io;
@@ -15,6 +17,7 @@ use std::sync::Arc;
 use crate::port::Store;
 pub use embedded::{EmbeddedLimits, EmbeddedStore};
 pub use memory::{MemoryLimits, MemoryStore};
+pub use redis::RedisStore;
 
 /// Which store, as an operator writes it.
 #[derive(Clone, PartialEq, Eq)]
@@ -80,6 +83,14 @@ pub enum OpenError {
     /// The attempt ended half way.
     #[error("the store was not opened: {0}")]
     NotOpened(String),
+    /// The server of a store cannot be reached, or is not fit for a store.
+    #[error("the {kind} store: {what}")]
+    Server {
+        /// Its kind.
+        kind: &'static str,
+        /// What is wrong, without secrets.
+        what: String,
+    },
     /// A file or directory cannot be used.
     #[error("{}: {error}", path.display())]
     File {
@@ -105,7 +116,7 @@ pub async fn open(url: &StoreUrl, settings: &StoreSettings) -> Result<Arc<dyn St
             let opening = tokio::task::spawn_blocking(move || EmbeddedStore::open(&directory, limits));
             Ok(Arc::new(opening.await.map_err(|error| OpenError::NotOpened(error.to_string()))??))
         }
-        StoreUrl::Redis(_) => Err(OpenError::NotBuilt("redis")),
+        StoreUrl::Redis(url) => Ok(Arc::new(RedisStore::open(url).await?)),
         StoreUrl::Postgres(_) => Err(OpenError::NotBuilt("postgres")),
     }
 }

@@ -20,7 +20,7 @@ use crate::record::{MAXIMUM_RECORD_BYTES, Record, index_key};
 /// A store to try, and what has to outlive it.
 pub(crate) struct Subject {
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) _keep: Option<tempfile::TempDir>,
+    pub(crate) _keep: Option<Box<dyn std::any::Any + Send>>,
 }
 
 macro_rules! store_tests {
@@ -231,7 +231,9 @@ pub(crate) async fn tenants_do_not_meet(store: Arc<dyn Store>) {
         [("u", "a"), ("ta", ""), ("", "ta")].map(|(tenant, id)| with(record(tenant, id, 1), [name("n")]));
     store.commit(vec![insert(&mine)]).await.unwrap();
     assert_eq!(fetched(&*store, &others[0]).await, None);
-    store.commit(others.iter().map(insert).collect()).await.unwrap();
+    for other in &others {
+        store.commit(vec![insert(other)]).await.unwrap();
+    }
     for other in &others {
         assert_eq!(selected(&*store, &other.tenant, None).await, [&*other.unique_identifier]);
         assert_eq!(selected(&*store, &other.tenant, Some(&name("n"))).await, [&*other.unique_identifier]);
@@ -530,7 +532,9 @@ async fn compare(store: &dyn Store, commits: &[Vec<Step>], case: usize) -> Resul
     let mut model = Model::default();
     for steps in commits {
         let mut ahead = model.clone();
-        let changes: Vec<_> = steps.iter().map(|step| ahead.change(step, &tenants[step.tenant])).collect();
+        // A commit is of one tenant.
+        let tenant = &tenants[steps[0].tenant];
+        let changes: Vec<_> = steps.iter().map(|step| ahead.change(step, tenant)).collect();
         prop_assert_eq!(store.commit(changes.clone()).await, model.commit(&changes));
         for tenant in &tenants {
             compare_tenant(store, &model, tenant).await?;

@@ -2,7 +2,7 @@
 //!
 //! | table | key | value |
 //! | --- | --- | --- |
-//! | `records` | tenant, identifier | value format (1 byte), checksum (16 bytes), [`Record::encode`] |
+//! | `records` | tenant, identifier | as in [`value`] |
 //! | `index` | tenant, index key or none, newest first by sequence, identifier | nothing |
 //! | `meta` | `format`, `epoch`, `records` | number |
 //!
@@ -10,7 +10,6 @@
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
-use std::sync::Arc;
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -19,8 +18,8 @@ use redb::{
 };
 
 use super::super::transition::Transition;
-use crate::crypto::sha256;
-use crate::port::{IndexKey, Position, StoreError};
+use super::super::value;
+use crate::port::{IndexKey, Position};
 use crate::record::Record;
 
 pub(super) const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
@@ -34,8 +33,6 @@ pub(super) const META_FORMAT: &str = "format";
 const META_EPOCH: &str = "epoch";
 const META_RECORDS: &str = "records";
 
-const VALUE_FORMAT: u8 = 1;
-const CHECKSUM_BYTES: usize = 16;
 const SEQUENCE_BYTES: usize = 8;
 
 /// How far a store has come: the anchor outside the file says it too.
@@ -86,7 +83,8 @@ impl<'t> Tables<'t> {
         let Transition { before, after, bytes } = transition;
         let entries_before: BTreeSet<_> = before.iter().flat_map(|before| index_entries(before)).collect();
         let entries_after: BTreeSet<_> = index_entries(after).collect();
-        self.records.insert(&*record_key(&after.tenant, &after.unique_identifier), &*seal_value(bytes))?;
+        self.records
+            .insert(&*record_key(&after.tenant, &after.unique_identifier), &*value::enclose(bytes))?;
         for entry in entries_before.difference(&entries_after) {
             self.index.remove(&**entry)?;
         }
@@ -172,43 +170,6 @@ pub(super) fn tenants(transaction: &ReadTransaction) -> Result<Vec<ByteString>, 
         first = successor(&length_prefixed(tenant));
     }
     Ok(tenants)
-}
-
-/// Opens a stored value.
-///
-/// # Errors
-/// [`StoreError::Damaged`] if the value is not what was written under this tenant and identifier.
-pub(super) fn open_value(
-    value: &Bytes,
-    tenant: &str,
-    unique_identifier: &str,
-) -> Result<Arc<Record>, StoreError> {
-    let damaged = |what: &str| StoreError::Damaged(format!("{unique_identifier}: {what}"));
-    if value.len() < 1 + CHECKSUM_BYTES || value[0] != VALUE_FORMAT {
-        return Err(damaged("unknown form"));
-    }
-    let bytes = value.slice(1 + CHECKSUM_BYTES..);
-    if checksum(&bytes) != value[1..=CHECKSUM_BYTES] {
-        return Err(damaged("its checksum is wrong"));
-    }
-    let record = Record::decode(&bytes).map_err(|error| damaged(&error.to_string()))?;
-    if *record.tenant != *tenant || *record.unique_identifier != *unique_identifier {
-        return Err(damaged("it belongs elsewhere"));
-    }
-    Ok(Arc::new(record))
-}
-
-fn seal_value(bytes: &[u8]) -> Vec<u8> {
-    let mut value = Vec::with_capacity(1 + CHECKSUM_BYTES + bytes.len());
-    value.push(VALUE_FORMAT);
-    value.extend_from_slice(&checksum(bytes));
-    value.extend_from_slice(bytes);
-    value
-}
-
-/// Finds accidents, not attacks: whoever can write the file can write a checksum.
-fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {
-    *sha256(bytes).first_chunk().expect("a SHA-256 digest has 32 bytes")
 }
 
 fn record_key(tenant: &str, unique_identifier: &str) -> Vec<u8> {

@@ -23,7 +23,7 @@ const LIMITS: EmbeddedLimits = EmbeddedLimits {
 fn subject(limits: EmbeddedLimits) -> Subject {
     let keep = tempfile::tempdir().unwrap();
     let store = Arc::new(EmbeddedStore::open(&keep.path().join("store"), limits).unwrap());
-    Subject { store, _keep: Some(keep) }
+    Subject { store, _keep: Some(Box::new(keep)) }
 }
 
 store_tests!(cached, subject(LIMITS));

@@ -15,11 +15,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::anchor::Anchor;
 use super::cache::{Cache, Lookup};
-use super::layout::{self, Progress, Tables};
+use super::layout::{Progress, Tables};
 use super::{EmbeddedLimits, Shared, file};
 use crate::port::StoreError;
 use crate::record::Record;
 use crate::store::transition::{self, Prepared, Transition};
+use crate::store::value;
 
 /// What a commit is answered.
 pub(super) type Outcome = Result<(), StoreError>;
@@ -277,7 +278,7 @@ impl Batch<'_> {
             return Ok(Some(record));
         }
         let value: Option<Bytes> = self.tables.record(tenant, unique_identifier)?;
-        Ok(value.map(|value| layout::open_value(&value, tenant, unique_identifier)).transpose()?)
+        Ok(value.map(|value| value::open(&value, tenant, unique_identifier)).transpose()?)
     }
 }
 
