@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use bytestring::ByteString;
 use key_service::port::Store;
+use key_service::store::StoreMetrics;
 
 use crate::chain::{self, Level, REGION};
 use crate::config::Config;
@@ -29,7 +30,7 @@ pub struct OfflineKey {
 /// # Errors
 /// If the store or memory cannot be used; keys that do not open are left out.
 pub async fn keys(config: &Config) -> Result<Vec<OfflineKey>, Box<dyn std::error::Error + Send + Sync>> {
-    let store: Arc<dyn Store> = crate::persistence::open(config).await?;
+    let store: Arc<dyn Store> = crate::persistence::open(config, StoreMetrics::default()).await?;
     let vault = vault(config, Arc::clone(&store), lock_memory(&config.memory)?, Metrics::unregistered());
     let mut keys = Vec::new();
     for record in store.select(REGION, None, None, usize::MAX).await? {

@@ -5,23 +5,21 @@ use std::os::unix::fs::DirBuilderExt;
 use std::sync::Arc;
 
 use key_service::port::Store;
-use key_service::store::{self, EmbeddedLimits, MemoryLimits, StoreSettings};
+use key_service::store::{self, Purpose, StoreMetrics, StoreSettings};
 
+use crate::chain::REGION;
 use crate::config::Config;
 use crate::server::StartError;
 
 /// Opens the store, in the state folder where it is a file. Takes its time while a store that was not closed is
 /// checked.
-pub(crate) async fn open(config: &Config) -> Result<Arc<dyn Store>, StartError> {
+pub(crate) async fn open(config: &Config, metrics: StoreMetrics) -> Result<Arc<dyn Store>, StartError> {
     let folder = &config.state_directory;
     DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(StartError::State)?;
     if !config.store.is_durable() {
         tracing::warn!(store = %config.store, "the chain is kept in memory only: it ends with the process");
     }
-    let settings = StoreSettings {
-        state_directory: folder.clone(),
-        memory: MemoryLimits::default(),
-        embedded: EmbeddedLimits::default(),
-    };
+    let purpose = Purpose::Core { shared: REGION };
+    let settings = StoreSettings { metrics, ..StoreSettings::new(folder.clone(), purpose) };
     Ok(store::open(&config.store, &settings).await?)
 }

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use key_service::batch;
 use key_service::memory::{LockedMemory, MemoryError, MemoryKind, wipe_stack_if_due};
 use key_service::port::{Clock, Entropy, Store, SystemClock, SystemEntropy};
-use key_service::store::OpenError;
+use key_service::store::{OpenError, StoreMetrics};
 use kmip_net::{
     AdminServer, CancellationToken, Connection, FrameHandler, ReloadableTls, Server, ServerError,
     ServerSettings, ServerTls, TlsError, TransportMetrics,
@@ -78,7 +78,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         "Locked memory for unsealed keys",
         ConstGauge::new(i64::try_from(config.memory.capacity_bytes).unwrap_or(i64::MAX)),
     );
-    let store = crate::persistence::open(&config).await?;
+    let store = crate::persistence::open(&config, StoreMetrics::register(&mut registry)).await?;
     let vault = vault(&config, store.clone(), memory, metrics.clone());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());

@@ -21,7 +21,7 @@ pub struct Config {
     pub admin_listen: SocketAddr,
     /// The Gateway's own directory.
     pub state_directory: PathBuf,
-    /// Where records are kept: `memory`, `embedded` (in the state directory), or `embedded:PATH`.
+    /// Where records are kept: `memory`, `embedded` (in the state directory), `embedded:PATH`, or `postgres://…`.
     pub store: String,
     /// The server's certificate, its key, and the authority of the clients.
     pub tls: TlsSettings,

@@ -25,7 +25,7 @@ use key_service::memory::{LockedMemory, MemoryError};
 use key_service::operations::HANDLED;
 use key_service::port::{Clock, NoAudit, Store, SystemClock};
 use key_service::service::Service;
-use key_service::store::{self, EmbeddedLimits, MemoryLimits, OpenError, StoreSettings};
+use key_service::store::{self, OpenError, Purpose, StoreMetrics, StoreSettings};
 use kmip_net::{
     AdminServer, CancellationToken, Client, ClientError, ReloadableTls, Server, ServerError, ServerSettings,
     ServerTls, TlsError, TransportMetrics,
@@ -76,7 +76,8 @@ impl Gateway {
     /// # Errors
     /// Whatever stands against serving.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let store = open_store(&config).await?;
+        let mut registry = Registry::with_prefix("krypton_gateway");
+        let store = open_store(&config, StoreMetrics::register(&mut registry)).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let sealer = seal_with_core(&config.core, &config.cache, clock.clone())?;
         let message_bytes = config.limits.max_message_bytes;
@@ -91,7 +92,6 @@ impl Gateway {
         );
         let limits = Limits { message_bytes, value_bytes: message_bytes, ..Limits::default() };
         let handler = Arc::new(Handler::new(service, limits));
-        let mut registry = Registry::with_prefix("krypton_gateway");
         let metrics = TransportMetrics::register(&mut registry);
         let tls = ReloadableTls::server(config.tls)?;
         let settings =
@@ -136,12 +136,9 @@ impl Gateway {
     }
 }
 
-async fn open_store(config: &Config) -> Result<Arc<dyn Store>, OpenError> {
-    let settings = StoreSettings {
-        state_directory: config.state_directory.clone(),
-        memory: MemoryLimits::default(),
-        embedded: EmbeddedLimits::default(),
-    };
+async fn open_store(config: &Config, metrics: StoreMetrics) -> Result<Arc<dyn Store>, OpenError> {
+    let settings =
+        StoreSettings { metrics, ..StoreSettings::new(config.state_directory.clone(), Purpose::Gateway) };
     store::open(&config.store.parse()?, &settings).await
 }
 

@@ -95,7 +95,7 @@ impl From<StoreError> for Fault {
             StoreError::Full => Self::new(ResultReason::ServerLimitExceeded, "the store is full"),
             StoreError::Unavailable(reason) => {
                 tracing::error!(reason, "store unavailable");
-                Self::general_failure("the store is unavailable; nothing was changed")
+                Self::general_failure("the store is unavailable; a change may or may not have been made")
             }
             StoreError::Damaged(reason) => {
                 tracing::error!(reason, "record refused");

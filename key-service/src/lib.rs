@@ -9,7 +9,7 @@
 //! * [`chain`]: what Core and Gateway agree on.
 //! * [`port`]: storage, sealing, time, randomness, audit; [`store`]: the stores.
 //! * [`audit_log`]: what happened, for good, and receipts of it.
-//! * [`lease`]: why a Revoke means revoked.
+//! * [`lease`]: why a Revoke means revoked; [`region`]: with several Cores, too.
 //! * [`crypto`]: the only module that names a cryptography library; [`memory`]: locked memory.
 
 #![deny(unsafe_code)]
@@ -33,6 +33,7 @@ pub mod parameters;
 pub mod port;
 pub mod principal;
 pub mod record;
+pub mod region;
 pub mod replacement;
 pub mod service;
 pub mod store;

@@ -201,10 +201,23 @@ fn own(path: &Path, user: Option<(u32, u32)>) {
     }
 }
 
+/// Puts a new data folder into `folder`: a copy of one that is made once for all tests, beside their programs.
 fn initialize(folder: &Path, user: Option<(u32, u32)>) {
+    let bin = program("postgres");
+    let version = bin.ancestors().nth(2).and_then(Path::file_name).unwrap_or_default().to_string_lossy();
+    let tests = std::env::current_exe().unwrap();
+    let template = tests.ancestors().nth(2).unwrap().join(format!("postgres-{version}-template"));
+    if !template.exists() {
+        make_template(&template, folder, user);
+    }
+    copy(&template, &folder.join("data"));
+}
+
+fn make_template(template: &Path, folder: &Path, user: Option<(u32, u32)>) {
     let password = folder.join("password");
     fs::write(&password, PASSWORD).unwrap();
     own(&password, user);
+    let made = folder.join("made");
     let output = command(&program("initdb"), user)
         .args([
             "-A",
@@ -218,12 +231,25 @@ fn initialize(folder: &Path, user: Option<(u32, u32)>) {
             "--wal-segsize=1",
         ])
         .arg("-D")
-        .arg(folder.join("data"))
+        .arg(&made)
         .arg(format!("--pwfile={}", password.display()))
         .current_dir(folder)
         .output()
         .unwrap();
     assert!(output.status.success(), "initdb: {}", String::from_utf8_lossy(&output.stderr));
+    // Tests that run at the same time may each make one: whichever comes first is taken.
+    let draft = template.with_extension(std::process::id().to_string());
+    copy(&made, &draft);
+    if fs::rename(&draft, template).is_err() {
+        fs::remove_dir_all(&draft).unwrap();
+    }
+    fs::remove_dir_all(&made).unwrap();
+}
+
+/// Copies a folder, with owners and modes.
+fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(status.success(), "cp -a {} {}", from.display(), to.display());
 }
 
 fn launch(folder: &Path, user: Option<(u32, u32)>, port: u16, options: &PostgresOptions) -> Child {

@@ -11,7 +11,7 @@ use core_server::chain::REGION;
 use key_service::chain::tenant_attribute;
 use key_service::port::Change;
 use key_service::record::Record;
-use key_service::store::{EmbeddedLimits, MemoryLimits, StoreSettings};
+use key_service::store::{Purpose, StoreSettings};
 use kmip_net::TlsSettings;
 use kmip_protocol::enumeration::*;
 use kmip_protocol::operation::*;
@@ -340,11 +340,7 @@ async fn a_sealed_l2_that_was_moved_does_not_open() {
 /// Copies the sealed bytes of one L2 to another in the store of a Core that does not run.
 async fn move_envelope(rig: &Rig, from: &str, to: &str) {
     let config = rig.config();
-    let settings = StoreSettings {
-        state_directory: config.state_directory.clone(),
-        memory: MemoryLimits::default(),
-        embedded: EmbeddedLimits::default(),
-    };
+    let settings = StoreSettings::new(config.state_directory.clone(), Purpose::Core { shared: REGION });
     let store = key_service::store::open(&config.store, &settings).await.unwrap();
     let source = store.fetch(REGION, from).await.unwrap().unwrap();
     let mut target = Record::clone(&*store.fetch(REGION, to).await.unwrap().unwrap());

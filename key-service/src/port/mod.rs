@@ -3,11 +3,13 @@
 
 mod audit;
 mod clock;
+mod region;
 mod sealer;
 mod store;
 
 pub use crate::crypto::{Entropy, SystemEntropy};
 pub use audit::{Audit, AuditError, Event, NoAudit, Outcome};
 pub use clock::{Clock, SystemClock};
+pub use region::{MemberRow, Region, RegionChange, Standing};
 pub use sealer::{Binding, Sealed, Sealer, SealerError};
 pub use store::{Change, IndexKey, Position, Store, StoreError};

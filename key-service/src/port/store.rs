@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use super::Region;
 use crate::port::SealerError;
 use crate::record::Record;
 
@@ -91,4 +92,9 @@ pub trait Store: Send + Sync + 'static {
 
     /// The tenants that have records, destroyed ones included, in no particular order.
     async fn tenants(&self) -> Result<Vec<ByteString>, StoreError>;
+
+    /// What several Cores on this store need to act as one; `None` where it serves one alone.
+    fn region(&self) -> Option<Arc<dyn Region>> {
+        None
+    }
 }

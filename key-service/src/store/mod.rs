@@ -2,6 +2,8 @@
 
 mod embedded;
 mod memory;
+mod metrics;
+mod postgres;
 mod redis;
 #[cfg(test)]
 mod suite;
@@ -17,6 +19,8 @@ use std::sync::Arc;
 use crate::port::Store;
 pub use embedded::{EmbeddedLimits, EmbeddedStore};
 pub use memory::{MemoryLimits, MemoryStore};
+pub use metrics::StoreMetrics;
+pub use postgres::PostgresStore;
 pub use redis::RedisStore;
 
 /// Which store, as an operator writes it.
@@ -33,7 +37,7 @@ pub enum StoreUrl {
 }
 
 /// What a store needs beside its URL.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct StoreSettings {
     /// The server's own directory.
     pub state_directory: PathBuf,
@@ -41,6 +45,45 @@ pub struct StoreSettings {
     pub memory: MemoryLimits,
     /// For `embedded`.
     pub embedded: EmbeddedLimits,
+    /// For stores that several servers share: which they are.
+    pub purpose: Purpose,
+    /// What stores on other machines count.
+    pub metrics: StoreMetrics,
+}
+
+impl StoreSettings {
+    /// The usual settings.
+    pub fn new(state_directory: PathBuf, purpose: Purpose) -> Self {
+        Self {
+            state_directory,
+            memory: MemoryLimits::default(),
+            embedded: EmbeddedLimits::default(),
+            purpose,
+            metrics: StoreMetrics::default(),
+        }
+    }
+}
+
+/// Whose store it is. A database is the store of one kind only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// Gateways.
+    Gateway,
+    /// The Cores of a region.
+    Core {
+        /// The tenant whose changes each of them has to learn of.
+        shared: &'static str,
+    },
+}
+
+impl Purpose {
+    /// The name in messages.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Gateway => "gateway",
+            Self::Core { .. } => "core",
+        }
+    }
 }
 
 /// Why a store was not opened.
@@ -49,9 +92,6 @@ pub enum OpenError {
     /// The URL names no store that Krypton knows.
     #[error("the store is one of: memory, embedded, embedded:PATH, redis://…, postgres://…")]
     UnknownUrl,
-    /// A store that this build does not have.
-    #[error("this build has no {0} store")]
-    NotBuilt(&'static str),
     /// Another process works with it.
     #[error("another process works with the store {}", .0.display())]
     InUse(PathBuf),
@@ -117,7 +157,9 @@ pub async fn open(url: &StoreUrl, settings: &StoreSettings) -> Result<Arc<dyn St
             Ok(Arc::new(opening.await.map_err(|error| OpenError::NotOpened(error.to_string()))??))
         }
         StoreUrl::Redis(url) => Ok(Arc::new(RedisStore::open(url).await?)),
-        StoreUrl::Postgres(_) => Err(OpenError::NotBuilt("postgres")),
+        StoreUrl::Postgres(url) => {
+            Ok(Arc::new(PostgresStore::open(url, &settings.purpose, settings.metrics.clone()).await?))
+        }
     }
 }
 
@@ -221,16 +263,5 @@ mod tests {
             assert!(!format!("{url} {url:?}").contains("ss@"), "{url}");
             assert!(!format!("{url} {url:?}").contains("pass"), "{url}");
         }
-    }
-
-    #[tokio::test]
-    async fn stores_that_are_not_built_say_so() {
-        let settings = StoreSettings {
-            state_directory: PathBuf::new(),
-            memory: MemoryLimits::default(),
-            embedded: EmbeddedLimits::default(),
-        };
-        let error = open(&"postgres://u:secret@h/d".parse().unwrap(), &settings).await.err().unwrap();
-        assert_eq!(error.to_string(), "this build has no postgres store");
     }
 }

@@ -11,7 +11,7 @@ use crate::port::{Change, IndexKey, StoreError};
 use crate::record::{MAXIMUM_RECORD_BYTES, Record};
 
 /// A change and the bytes of its record.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Prepared {
     pub(super) change: Change,
     pub(super) bytes: Bytes,

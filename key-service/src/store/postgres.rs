@@ -1,0 +1,150 @@
+//! The store `postgres`: records in a PostgreSQL that several servers may share.
+//!
+//! Commits that wait at the same time share a transaction. There is no cache: what another server has changed is seen at
+//! once. docs/decisions/0004-postgresql-store.md says what was decided, docs/STORAGE.md how the tables look.
+
+mod batch;
+mod connections;
+mod region;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod url;
+mod writer;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use bytestring::ByteString;
+use tokio::sync::{mpsc, oneshot};
+
+use super::transition::Prepared;
+use super::{OpenError, Purpose, StoreMetrics, value};
+use crate::port::{Change, IndexKey, Position, Region, Store, StoreError};
+use crate::record::Record;
+use batch::ordered;
+use connections::Connections;
+use region::PostgresRegion;
+use url::PostgresUrl;
+use writer::{Request, Writer};
+
+/// Commits that may wait; further ones wait to be let in.
+const WAITING_COMMITS: usize = 1024;
+
+/// Keeps records in a PostgreSQL.
+pub struct PostgresStore {
+    connections: Arc<Connections>,
+    requests: mpsc::Sender<Request>,
+    region: Option<Arc<PostgresRegion>>,
+}
+
+impl PostgresStore {
+    /// Connects to the PostgreSQL of a URL, checks that it keeps its promises, and brings its tables up to date.
+    ///
+    /// # Errors
+    /// If the URL is wrong, the server cannot be reached or does not do, or the tables are not ours.
+    pub async fn open(url: &str, purpose: &Purpose, metrics: StoreMetrics) -> Result<Self, OpenError> {
+        let refuse = |what: String| OpenError::Server { kind: "postgres", what };
+        let url: PostgresUrl =
+            url.parse().map_err(|error: url::UrlError| refuse(format!("its URL: {error}")))?;
+        let connections = Arc::new(Connections::new(&url, metrics.clone()).map_err(refuse)?);
+        let mut connection =
+            connections.take().await.map_err(|failure| refuse(StoreError::from(failure).to_string()))?;
+        schema::prepare(&mut connection, purpose.name()).await.map_err(refuse)?;
+        connection.give_back();
+
+        let (requests, receiver) = mpsc::channel(WAITING_COMMITS);
+        let (shared, region) = match purpose {
+            Purpose::Gateway => (None, None),
+            Purpose::Core { shared } => {
+                let region = PostgresRegion::new(Arc::clone(&connections), url.config, url.tls);
+                (Some(ByteString::from_static(shared)), Some(Arc::new(region)))
+            }
+        };
+        let writer = Writer { connections: Arc::clone(&connections), requests: receiver, metrics, shared };
+        tokio::spawn(writer.run());
+        Ok(Self { connections, requests, region })
+    }
+}
+
+const FETCH: &str = "SELECT found FROM krypton_fetch($1, $2)";
+const SELECT: &str = "SELECT identifier, found FROM krypton_select($1, $2, $3, $4)";
+const TENANTS: &str = "SELECT tenant FROM krypton_tenants";
+
+#[async_trait]
+impl Store for PostgresStore {
+    async fn fetch(&self, tenant: &str, unique_identifier: &str) -> Result<Option<Arc<Record>>, StoreError> {
+        if !is_storable(tenant) || !is_storable(unique_identifier) {
+            return Ok(None);
+        }
+        let rows = self.connections.query(FETCH, &[&tenant, &unique_identifier]).await?;
+        let found = rows.first().map(|row| Bytes::from(row.get::<_, Vec<u8>>(0)));
+        found.map(|found| value::open(&found, tenant, unique_identifier)).transpose()
+    }
+
+    async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let changes = changes.into_iter().map(prepare).collect::<Result<Vec<_>, _>>()?;
+        let closed = || StoreError::Unavailable("PostgreSQL: the store is closed".to_owned());
+        let longest = connections::longest(self.connections.limits());
+        let committed = tokio::time::timeout(longest, async {
+            let (answer, answered) = oneshot::channel();
+            self.requests.send(Request { changes, answer }).await.map_err(|_| closed())?;
+            answered.await.map_err(|_| closed())?
+        });
+        match committed.await {
+            Ok(outcome) => outcome,
+            Err(_) => Err(StoreError::Unavailable("PostgreSQL: too many commits wait for it".to_owned())),
+        }
+    }
+
+    async fn select(
+        &self,
+        tenant: &str,
+        key: Option<&IndexKey>,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Record>>, StoreError> {
+        let newest = match after {
+            None => Some(Position::MAX),
+            Some(after) => after.checked_sub(1),
+        };
+        let Some(newest) = newest.filter(|_| limit > 0 && is_storable(tenant)) else { return Ok(Vec::new()) };
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        let key: Option<&[u8]> = key.map(|key| &*key.0);
+        let rows = self.connections.query(SELECT, &[&tenant, &key, &ordered(newest), &limit]).await?;
+        let open = |row: &tokio_postgres::Row| {
+            let (identifier, found): (&str, Vec<u8>) = (row.get(0), row.get(1));
+            value::open(&Bytes::from(found), tenant, identifier)
+                .inspect_err(|error| tracing::error!(%error, "a record is left out of a search"))
+                .ok()
+        };
+        Ok(rows.iter().filter_map(open).collect())
+    }
+
+    async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
+        let rows = self.connections.query(TENANTS, &[]).await?;
+        Ok(rows.iter().map(|row| ByteString::from(row.get::<_, &str>(0))).collect())
+    }
+
+    fn region(&self) -> Option<Arc<dyn Region>> {
+        self.region.clone().map(|region| region as Arc<dyn Region>)
+    }
+}
+
+/// Writes a record down, if PostgreSQL can hold its names.
+fn prepare(change: Change) -> Result<Prepared, StoreError> {
+    let record = change.record();
+    if !is_storable(&record.tenant) || !is_storable(&record.unique_identifier) {
+        return Err(StoreError::Damaged("a tenant or identifier holds the character NUL".to_owned()));
+    }
+    Prepared::new(change)
+}
+
+/// PostgreSQL has no text with NUL in it.
+fn is_storable(text: &str) -> bool {
+    !text.contains('\0')
+}

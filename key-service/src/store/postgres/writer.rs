@@ -1,0 +1,130 @@
+//! The one task that writes: commits that wait at the same time share a transaction, and with it the disk's work at the
+//! server. Statements sent one behind the other do not: each would wait for the disk by itself.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytestring::ByteString;
+use tokio::sync::{mpsc, oneshot};
+
+use super::batch::{Batch, Outcome};
+use super::connections::{Connections, Failure, describe};
+use crate::store::metrics::StoreMetrics;
+use crate::store::transition::Prepared;
+
+/// How often a transaction is done again because another server was faster.
+const ATTEMPTS: usize = 8;
+
+/// Bytes of records in one transaction, if it is of several commits.
+const BATCH_BYTES: usize = 8 << 20;
+
+/// A commit that waits.
+pub(super) struct Request {
+    pub(super) changes: Vec<Prepared>,
+    pub(super) answer: oneshot::Sender<Outcome>,
+}
+
+pub(super) struct Writer {
+    pub(super) connections: Arc<Connections>,
+    pub(super) requests: mpsc::Receiver<Request>,
+    pub(super) metrics: StoreMetrics,
+    /// The tenant whose changes other servers have to learn of.
+    pub(super) shared: Option<ByteString>,
+}
+
+/// Tells the other servers of changed records, within the transaction that changes them.
+const TELL: &str = "SELECT krypton_tell_region($1)";
+
+impl Writer {
+    /// Works until nobody can send any more.
+    pub(super) async fn run(mut self) {
+        let maximum = self.connections.limits().batch_commits;
+        let mut waiting: Vec<Request> = Vec::new();
+        while !waiting.is_empty() || self.requests.recv_many(&mut waiting, maximum).await > 0 {
+            // Whoever has stopped waiting was told that it may not have happened: it does not happen.
+            waiting.retain(|request| !request.answer.is_closed());
+            let rest = waiting.split_off(fitting(&waiting));
+            let (commits, answers): (Vec<_>, Vec<_>) =
+                waiting.into_iter().map(|request| (request.changes, request.answer)).unzip();
+            waiting = rest;
+            if commits.is_empty() {
+                continue;
+            }
+            let started = Instant::now();
+            let outcomes = match self.transact(&commits).await {
+                Ok(outcomes) => outcomes,
+                Err(failure) => vec![Err(failure.into()); commits.len()],
+            };
+            self.metrics.transacted(commits.len(), started.elapsed());
+            for (answer, outcome) in answers.into_iter().zip(outcomes) {
+                // Nobody waits any more: the commit counts all the same.
+                let _ = answer.send(outcome);
+            }
+        }
+    }
+
+    /// One transaction of all the commits that are not refused, done again where another server was in the way, or the
+    /// connection was gone before anything was committed.
+    async fn transact(&self, commits: &[Vec<Prepared>]) -> Result<Vec<Outcome>, Failure> {
+        for _ in 1..ATTEMPTS {
+            match self.attempt(commits).await {
+                Err(Failure::Race) => self.metrics.raced(),
+                Err(Failure::Closed(_)) => (),
+                outcome => return outcome,
+            }
+        }
+        self.attempt(commits).await
+    }
+
+    async fn attempt(&self, commits: &[Vec<Prepared>]) -> Result<Vec<Outcome>, Failure> {
+        let mut connection = self.connections.take().await?;
+        let attempted = self.connections.limited(async {
+            let transaction = connection.transaction().await?;
+            let mut batch = Batch::begin(&transaction, commits).await?;
+            let outcomes: Vec<Outcome> = commits.iter().map(|changes| batch.take(changes.clone())).collect();
+            if batch.is_empty() {
+                transaction.rollback().await?;
+                return Ok(outcomes);
+            }
+            batch.write(&transaction).await?;
+            self.tell(&transaction, &batch).await?;
+            // Whatever goes wrong from here on, it may have happened: it is not done again.
+            transaction.commit().await.map_err(|error| Failure::Unavailable(describe(&error)))?;
+            Ok(outcomes)
+        });
+        let attempted = attempted.await;
+        // After a race the transaction was rolled back as it was dropped.
+        if matches!(attempted, Ok(_) | Err(Failure::Race)) {
+            connection.give_back();
+        }
+        attempted
+    }
+
+    async fn tell(
+        &self,
+        transaction: &deadpool_postgres::Transaction<'_>,
+        batch: &Batch,
+    ) -> Result<(), Failure> {
+        let Some(shared) = &self.shared else { return Ok(()) };
+        let changed: Vec<&str> = batch
+            .written()
+            .filter(|record| record.tenant == *shared)
+            .map(|record| &*record.unique_identifier)
+            .collect();
+        if !changed.is_empty() {
+            let statement = transaction.prepare_cached(TELL).await?;
+            transaction.execute(&statement, &[&changed]).await?;
+        }
+        Ok(())
+    }
+}
+
+/// How many of the commits fit into one transaction: one at least.
+fn fitting(waiting: &[Request]) -> usize {
+    let mut bytes = 0;
+    let fits = |request: &&Request| {
+        bytes += request.changes.iter().map(|prepared| prepared.bytes.len()).sum::<usize>();
+        bytes <= BATCH_BYTES
+    };
+    waiting.iter().take_while(fits).count().max(1).min(waiting.len())
+}
