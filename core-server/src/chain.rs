@@ -59,14 +59,29 @@ pub fn tenant(record: &Record) -> Option<&ByteString> {
     chain::tenant_of(record.attributes.iter())
 }
 
-/// The identifier of the key that wraps an L2 or L3.
+/// The identifiers of the keys that wrap an L2 or L3: the anchors of an L2, the L2 of an L3.
+pub fn wrapping_keys(record: &Record) -> impl Iterator<Item = &ByteString> {
+    record.attributes.iter().filter_map(wrapping_key_of_link)
+}
+
+/// The identifier of the key that wraps an L3; of the first one that wraps an L2.
 pub fn wrapping_key(record: &Record) -> Option<&ByteString> {
-    record.attributes.iter().find_map(|attribute| match attribute {
+    wrapping_keys(record).next()
+}
+
+/// Whether an L2 or L3 has a Wrapping Key Link to this key.
+pub fn is_wrapped_by(record: &Record, unique_identifier: &str) -> bool {
+    wrapping_keys(record).any(|key| key == unique_identifier)
+}
+
+/// The identifier that a Wrapping Key Link leads to.
+pub fn wrapping_key_of_link(attribute: &Attribute) -> Option<&ByteString> {
+    match attribute {
         Attribute::Link(link) if link.link_type == LinkType::WrappingKeyLink => {
             link.linked_object_identifier.as_text()
         }
         _ => None,
-    })
+    }
 }
 
 /// Where the value of an L1 is.

@@ -162,6 +162,10 @@ pub struct RootSettings {
     /// How long a tenant stays open whose root cannot be reached. Default: 300 s.
     #[serde(rename = "sovereignty_timeout_seconds", deserialize_with = "seconds")]
     pub sovereignty_timeout: Duration,
+    /// Proofs at once of roots that share a token. Default: 3, so that one of its 4 sessions is left to requests.
+    pub probes_at_once: usize,
+    /// L1s that one L2 may be sealed under. Default: 8.
+    pub maximum_anchors: usize,
 }
 
 impl Default for RootSettings {
@@ -173,6 +177,8 @@ impl Default for RootSettings {
             request_timeout: Duration::from_secs(5),
             probe_interval: Duration::from_secs(30),
             sovereignty_timeout: Duration::from_secs(300),
+            probes_at_once: 3,
+            maximum_anchors: 8,
         }
     }
 }
@@ -297,6 +303,9 @@ impl Config {
         }
         if self.requests.maximum_plaintext_bytes > self.limits.max_message_bytes {
             return Err("requests.maximum_plaintext_bytes exceeds limits.max_message_bytes".to_owned());
+        }
+        if self.roots.probes_at_once == 0 || self.roots.maximum_anchors == 0 {
+            return Err("roots.probes_at_once and roots.maximum_anchors are 1 at least".to_owned());
         }
         let mut names = HashSet::new();
         for gateway in &self.gateways {

@@ -5,13 +5,14 @@
 //!
 //! * [`config`], [`server`]: what an operator writes, and the running Core.
 //! * [`profile`]: who may ask for what; [`seat`]: from a certificate to a role and what can be seen from there.
-//! * [`chain`]: the objects; [`root`]: the L1s, and `prober`, which asks whether they are still there; [`vault`]: the unsealed keys; [`store`]: how rules see the store.
 //! * [`policy`]: what headquarters permits, asked in one place, and how much a Gateway may unwrap.
+//! * [`chain`]: the objects; [`root`]: the L1s; [`anchor`]: how an L2 stands under several of them; `prober` and [`switch`]: whether they are still there, and what follows if not; [`vault`]: the unsealed keys; [`store`]: how rules see the store.
 //! * [`leases`]: how long Gateways may use what an L3 sealed, and how that is recalled.
 //! * `operations`: what KMIP's operations mean here.
 
 #![forbid(unsafe_code)]
 
+pub mod anchor;
 mod audit;
 pub mod chain;
 pub mod config;
@@ -30,6 +31,7 @@ pub mod root;
 pub mod seat;
 pub mod server;
 pub mod store;
+pub mod switch;
 pub mod vault;
 
 pub use config::Config;

@@ -1,13 +1,15 @@
 //! What the Core counts, beside the transport.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::anchor::Standing;
 use crate::chain::Level;
 
 /// Upper bounds of the buckets of a wrap or unwrap, in seconds: 1 µs to 1 s. A cold tenant waits for its root.
@@ -24,6 +26,8 @@ pub struct Metrics {
     closings: Family<ReasonLabels, Counter>,
     denials: Family<ActionLabels, Counter>,
     over_budget: Family<GatewayLabels, Counter>,
+    anchors: Family<StandingLabels, Gauge>,
+    oldest_proof: Gauge,
     uses: Family<UseLabels, Counter>,
     durations: Family<DurationLabels, Histogram, fn() -> Histogram>,
     wraps: UseMetrics,
@@ -73,6 +77,11 @@ struct GatewayLabels {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StandingLabels {
+    standing: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct UseLabels {
     operation: &'static str,
     outcome: &'static str,
@@ -109,6 +118,17 @@ impl Metrics {
             "Unwraps refused because the budget of the Gateway was spent",
             metrics.over_budget.clone(),
         );
+        registry.register(
+            "anchors",
+            "L1s that L2s are sealed under, by how they answered last; those never asked are not counted",
+            metrics.anchors.clone(),
+        );
+        registry.register_with_unit(
+            "oldest_proof_age",
+            "Time since the anchors of an open tenant were proved, of the tenant where it was longest ago",
+            Unit::Seconds,
+            metrics.oldest_proof.clone(),
+        );
         registry.register("wiped_keys", "Unsealed keys forgotten and zeroized", metrics.wiped.clone());
         registry.register_with_unit(
             "key_use_duration",
@@ -130,6 +150,8 @@ impl Metrics {
             closings: Family::default(),
             denials: Family::default(),
             over_budget: Family::default(),
+            anchors: Family::default(),
+            oldest_proof: Gauge::default(),
             wraps: UseMetrics::of("wrap", &uses, &durations),
             unwraps: UseMetrics::of("unwrap", &uses, &durations),
             uses,
@@ -156,6 +178,23 @@ impl Metrics {
     /// Names of Gateways come from the configuration: there are not many.
     pub(crate) fn over_budget(&self, gateway: &str) {
         self.over_budget.get_or_create(&GatewayLabels { gateway: gateway.to_owned() }).inc();
+    }
+
+    /// An anchor changes its standing; `None`: it is not, or no longer, known.
+    pub(crate) fn anchor_stands(&self, before: Option<Standing>, now: Option<Standing>) {
+        let of = |standing: Standing| {
+            self.anchors.get_or_create_owned(&StandingLabels { standing: standing.name() })
+        };
+        before.map(of).inspect(|gauge| {
+            gauge.dec();
+        });
+        now.map(of).inspect(|gauge| {
+            gauge.inc();
+        });
+    }
+
+    pub(crate) fn oldest_proof(&self, age: Duration) {
+        self.oldest_proof.set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
     }
 
     pub(crate) fn used(&self, purpose: Use, succeeded: bool, started: Instant) {

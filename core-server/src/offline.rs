@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use key_service::port::Store;
+use key_service::port::{NoAudit, Store};
 use key_service::store::StoreMetrics;
 
 use crate::chain::{self, Level, REGION};
@@ -31,7 +31,9 @@ pub struct OfflineKey {
 /// If the store or memory cannot be used; keys that do not open are left out.
 pub async fn keys(config: &Config) -> Result<Vec<OfflineKey>, Box<dyn std::error::Error + Send + Sync>> {
     let store: Arc<dyn Store> = crate::persistence::open(config, StoreMetrics::default()).await?;
-    let vault = vault(config, Arc::clone(&store), lock_memory(&config.memory)?, Metrics::unregistered());
+    let memory = lock_memory(&config.memory)?;
+    let audit = Arc::new(NoAudit);
+    let vault = vault(config, Arc::clone(&store), memory, audit, Metrics::unregistered());
     let mut keys = Vec::new();
     for record in store.select(REGION, None, None, usize::MAX).await? {
         let Some(tenant) = chain::tenant(&record).filter(|_| record.sealed.is_some()) else { continue };

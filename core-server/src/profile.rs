@@ -53,13 +53,13 @@ pub static PROFILE: &[Row] = &[
     row(Operation::Create, OPERATORS, "an L2 under an L1, or an L3 under an L2"),
     row(Operation::Activate, OPERATORS, "lets a key be used"),
     row(Operation::ReKey, OPERATORS, "rotates an L3: the new version is Active, the old one unwraps only"),
-    row(Operation::Revoke, OPERATORS, "an L3 unwraps only, or nothing; an L1 or L2 closes all that is below it"),
+    row(Operation::Revoke, OPERATORS, "an L3 unwraps only, or nothing; an L2 closes the tenant; an L1 as well, unless another anchor of the L2 is Active"),
     row(Operation::Destroy, OPERATORS, "removes a wrapped key for good"),
-    row(Operation::Check, OPERATORS, "whether an object may be used in a given way"),
-    row(Operation::AddAttribute, OPERATORS, "not those that make the chain"),
+    row(Operation::Check, OPERATORS, "whether an object may be used in a given way; of an L1 and Unwrap Key: whether it opens the L2 at this moment"),
+    row(Operation::AddAttribute, OPERATORS, "not those that make the chain, but for a Wrapping Key Link of an L2 to one L1 more: an anchor"),
     row(Operation::ModifyAttribute, OPERATORS, "as Add Attribute"),
     row(Operation::SetAttribute, OPERATORS, "as Add Attribute"),
-    row(Operation::DeleteAttribute, OPERATORS, "as Add Attribute"),
+    row(Operation::DeleteAttribute, OPERATORS, "as Add Attribute; not the last anchor that opens the L2"),
 ];
 
 /// Whether `role` may ask for `operation`.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytestring::ByteString;
 use key_service::port::{Audit, Clock, Entropy, Store};
@@ -20,6 +21,7 @@ use crate::policy::budget::Meter;
 use crate::profile::{self, Role};
 use crate::reach::Reach;
 use crate::store::{ServiceKeyView, WatchedStore};
+use crate::switch::Switch;
 use crate::vault::{UnsealedKey, Vault};
 
 /// A role and what goes with it.
@@ -32,8 +34,14 @@ pub struct Seat {
     pub vault: Arc<Vault>,
     /// The leases of Gateways.
     pub leases: Arc<Leases>,
+    /// What closes tenants whose anchors refuse.
+    pub switch: Arc<Switch>,
     /// What is counted.
     pub metrics: Metrics,
+    /// L1s that one L2 may be sealed under.
+    pub maximum_anchors: usize,
+    /// After how long without a proof of its anchors an open tenant is overdue.
+    pub proof_overdue_after: Duration,
     /// Bytes of a plaintext at most.
     pub maximum_plaintext_bytes: usize,
     /// The policy.
@@ -61,6 +69,8 @@ pub struct Ports {
     pub vault: Arc<Vault>,
     /// The leases of Gateways.
     pub leases: Arc<Leases>,
+    /// What closes tenants whose anchors refuse.
+    pub switch: Arc<Switch>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -127,6 +137,9 @@ impl Seat {
             service,
             vault: Arc::clone(&ports.vault),
             leases: Arc::clone(&ports.leases),
+            switch: Arc::clone(&ports.switch),
+            maximum_anchors: config.roots.maximum_anchors,
+            proof_overdue_after: config.roots.probe_interval * OVERDUE_AFTER_PERIODS,
             metrics: ports.metrics.clone(),
             maximum_plaintext_bytes: config.requests.maximum_plaintext_bytes,
             governance: Arc::clone(&ports.governance),
@@ -154,6 +167,9 @@ fn meter(config: &Config, ports: &Ports, settings: &GatewaySettings) -> Meter {
     let tenants = settings.tenants.iter().map(|tenant| ByteString::from(tenant.as_str()));
     Meter::new(settings.budget.unwrap_or(config.budget), Arc::clone(&ports.clock), tenants)
 }
+
+/// One proof may be late by as much as a slow root takes.
+const OVERDUE_AFTER_PERIODS: u32 = 2;
 
 fn settings(config: &Config) -> ServiceSettings {
     let requests = &config.requests;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use key_service::batch;
 use key_service::memory::{LockedMemory, MemoryError, MemoryKind, wipe_stack_if_due};
-use key_service::port::{Clock, Entropy, Store, SystemClock, SystemEntropy};
+use key_service::port::{Audit, Clock, Entropy, Store, SystemClock, SystemEntropy};
 use key_service::store::{OpenError, StoreMetrics};
 use kmip_net::{
     AdminServer, CancellationToken, Connection, FrameHandler, ReloadableTls, Server, ServerError,
@@ -20,6 +20,7 @@ use prometheus_client::registry::Registry;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
+use crate::audit::TracedAudit;
 use crate::config::{Config, MemorySettings};
 use crate::leases::Leases;
 use crate::metrics::Metrics;
@@ -28,6 +29,7 @@ use crate::policy::Governance;
 use crate::prober::Prober;
 use crate::root::Roots;
 use crate::seat::{Ports, Seats};
+use crate::switch::Switch;
 use crate::vault::Vault;
 
 /// Why a Core does not start.
@@ -79,17 +81,25 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         ConstGauge::new(i64::try_from(config.memory.capacity_bytes).unwrap_or(i64::MAX)),
     );
     let store = crate::persistence::open(&config, StoreMetrics::register(&mut registry)).await?;
-    let vault = vault(&config, store.clone(), memory, metrics.clone());
+    let audit: Arc<dyn Audit> = Arc::new(TracedAudit);
+    let vault = vault(&config, store.clone(), memory, Arc::clone(&audit), metrics.clone());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let lease_time = Duration::from_secs(config.requests.lease_time_seconds.into());
     let longest_lease = Duration::from_secs(config.requests.longest_lease_seconds.into()).max(lease_time);
     let leases = Arc::new(Leases::new(Arc::clone(&clock), lease_time, longest_lease));
-    let prober = Prober::new(
-        &config.roots,
+    let switch = Arc::new(Switch::new(
         Arc::clone(&vault),
         Arc::clone(&leases),
         Arc::clone(&store),
+        audit,
+        Arc::clone(&clock),
+        metrics.clone(),
+    ));
+    let prober = Prober::new(
+        &config.roots,
+        Arc::clone(&vault),
+        Arc::clone(&switch),
         Arc::clone(&clock),
         metrics.clone(),
     );
@@ -99,6 +109,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         store,
         vault: Arc::clone(&vault),
         leases,
+        switch,
         clock: Arc::clone(&clock),
         entropy,
         metrics,
@@ -164,11 +175,13 @@ pub(crate) fn vault(
     config: &Config,
     store: Arc<dyn Store>,
     memory: LockedMemory,
+    audit: Arc<dyn Audit>,
     metrics: Metrics,
 ) -> Arc<Vault> {
     let roots = Roots::new(config, memory.clone());
     let clock = Arc::new(SystemClock::default());
-    Arc::new(Vault::new(store, roots, memory, clock, Arc::new(SystemEntropy::new()), metrics))
+    let entropy = Arc::new(SystemEntropy::new());
+    Arc::new(Vault::new(store, roots, memory, clock, entropy, audit, metrics))
 }
 
 /// Memory for keys, locked; unlocked only where the operator puts up with it.

@@ -30,37 +30,84 @@ impl WatchedStore {
         Self { store, vault, leases }
     }
 
-    /// The L3s that a changed record keeps from being used from now on.
-    async fn closed_by(&self, record: &Record) -> Result<Vec<ByteString>, StoreError> {
+    /// What a changed record keeps from being used from now on. `changed`: all that changes together.
+    async fn closed_by(&self, record: &Record, changed: &[Arc<Record>]) -> Result<Closed, StoreError> {
         let state = record.state().unwrap_or(State::PreActive);
-        let (level, tenant) = (Level::of(record), chain::tenant(record));
-        match (level, tenant) {
+        let mut closed = Closed::default();
+        match (Level::of(record), chain::tenant(record)) {
             (Level::L1 | Level::L2, Some(tenant)) if !matches!(state, State::PreActive | State::Active) => {
-                let below = service_keys(&*self.store, tenant).await?;
-                let is_below = |key: &Arc<Record>| {
-                    level == Level::L1 || chain::wrapping_key(key) == Some(&record.unique_identifier)
-                };
-                Ok(below
-                    .iter()
-                    .filter(|key| is_below(key))
-                    .map(|key| key.unique_identifier.clone())
-                    .collect())
+                let mut chain = of_tenant(&*self.store, tenant).await?;
+                for record in &mut chain {
+                    let change = changed.iter().rev();
+                    let mut change =
+                        change.filter(|change| change.unique_identifier == record.unique_identifier);
+                    *record = change.next().unwrap_or(record).clone();
+                }
+                for l2 in chain.iter().filter(|key| Level::of(key) == Level::L2) {
+                    let below = chain.iter().filter(|key| {
+                        Level::of(key) == Level::L3 && chain::is_wrapped_by(key, &l2.unique_identifier)
+                    });
+                    let below = below.map(|key| key.unique_identifier.clone());
+                    let is_above = chain::is_wrapped_by(l2, &record.unique_identifier);
+                    if l2.unique_identifier == record.unique_identifier
+                        || is_above && !self.has_anchor(l2, &chain)
+                    {
+                        closed.revoked.extend(below);
+                    } else if is_above {
+                        closed.recalled.extend(below);
+                    }
+                }
             }
             (Level::L3, _) if !lifecycle::allows(state, Purpose::Process) && state != State::PreActive => {
-                Ok(vec![record.unique_identifier.clone()])
+                closed.revoked.push(record.unique_identifier.clone());
             }
             // A compromised L3 opens nothing here either.
-            (Level::L3, _) if state == State::Compromised => Ok(vec![record.unique_identifier.clone()]),
-            _ => Ok(Vec::new()),
+            (Level::L3, _) if state == State::Compromised => {
+                closed.revoked.push(record.unique_identifier.clone());
+            }
+            _ => (),
         }
+        Ok(closed)
+    }
+
+    /// Whether an L2 can be opened by one of its anchors, as far as their states say.
+    fn has_anchor(&self, l2: &Record, chain: &[Arc<Record>]) -> bool {
+        let is_anchor = |key: &&Arc<Record>| {
+            Level::of(key) == Level::L1 && chain::is_wrapped_by(l2, &key.unique_identifier)
+        };
+        chain.iter().filter(is_anchor).any(|l1| self.vault.is_active(l1))
+    }
+}
+
+/// L3s that are of no more use.
+#[derive(Default)]
+struct Closed {
+    /// For good: nobody may take a lease on them again.
+    revoked: Vec<ByteString>,
+    /// Until a root that is left has opened them again.
+    recalled: Vec<ByteString>,
+}
+
+impl Closed {
+    fn add(&mut self, other: Self) {
+        self.revoked.extend(other.revoked);
+        self.recalled.extend(other.recalled);
     }
 }
 
 /// The L3s of a tenant, all versions.
 pub(crate) async fn service_keys(store: &dyn Store, tenant: &str) -> Result<Vec<Arc<Record>>, StoreError> {
+    let mut records = of_tenant(store, tenant).await?;
+    records.retain(|record| Level::of(record) == Level::L3);
+    Ok(records)
+}
+
+/// The chain of a tenant: all its L1s, L2s and L3s.
+pub(crate) async fn of_tenant(store: &dyn Store, tenant: &str) -> Result<Vec<Arc<Record>>, StoreError> {
     let key = index_key(&tenant_attribute(tenant));
     let mut records = store.select(REGION, key.as_ref(), None, usize::MAX).await?;
-    records.retain(|record| Level::of(record) == Level::L3);
+    // An index may have strangers of the same digest.
+    records.retain(|record| chain::tenant(record).is_some_and(|owner| owner == tenant));
     Ok(records)
 }
 
@@ -73,9 +120,9 @@ impl Store for WatchedStore {
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         let changed: Vec<Arc<Record>> = changes.iter().map(|change| Arc::clone(change.record())).collect();
         // Asked first: once something is committed, nothing may stand between it and the Gateways.
-        let mut closed = Vec::new();
+        let mut closed = Closed::default();
         for record in &changed {
-            closed.extend(self.closed_by(record).await?);
+            closed.add(self.closed_by(record, &changed).await?);
         }
         let committed = self.store.commit(changes).await;
         // A failed commit may have happened all the same.
@@ -84,11 +131,15 @@ impl Store for WatchedStore {
         }
         // And once more: L3s may have been made in between. They are refused from now on, but may be leased already.
         for record in &changed {
-            closed.extend(self.closed_by(record).await.unwrap_or_default());
+            closed.add(self.closed_by(record, &changed).await.unwrap_or_default());
         }
         match &committed {
-            Ok(()) => self.leases.revoke(&closed).await,
-            Err(StoreError::Unavailable(_)) => self.leases.recall(&closed).await,
+            Ok(()) => {
+                tokio::join!(self.leases.revoke(&closed.revoked), self.leases.recall(&closed.recalled));
+            }
+            Err(StoreError::Unavailable(_)) => {
+                self.leases.recall(&[closed.revoked, closed.recalled].concat()).await;
+            }
             Err(_) => (),
         }
         committed

@@ -4,27 +4,33 @@
 //! own: [`forget`](Vault::forget) takes the place away, so that a key which was being opened meanwhile is wiped
 //! instead of used. A forgotten key is zeroized at once, whoever still holds it.
 
-use std::collections::HashMap;
+mod error;
+mod places;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::time::Duration;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use key_service::crypto::{self, CryptoError, Entropy, SEALING_KEY_BYTES};
-use key_service::fault::Fault;
+use key_service::crypto::{self, Entropy, SEALING_KEY_BYTES};
 use key_service::lifecycle_dates;
-use key_service::memory::{LockedMemory, LockedSecret, MemoryError, keys_taken_back};
-use key_service::port::{Clock, Store, StoreError};
+use key_service::memory::{LockedMemory, LockedSecret, keys_taken_back};
+use key_service::port::{Audit, Clock, Sealed, Store};
 use key_service::record::Record;
 use kmip_protocol::attribute::AttributeType;
 use kmip_protocol::codec::DateTime;
 use kmip_protocol::enumeration::State;
-use thiserror::Error;
-use tokio::sync::OnceCell;
 
+use crate::anchor::{self, Anchor, AnchorBook, Report, Standing};
+use crate::audit::record_own;
 use crate::chain::{self, Level, REGION, associated_data};
 use crate::metrics::Metrics;
-use crate::root::{RootError, RootOfTrust, Roots};
+use crate::root::{RootError, Roots};
+pub use error::VaultError;
+use places::{Place, Places};
 
 /// The unsealed keys of a Core, and the way to them.
 pub struct Vault {
@@ -33,14 +39,10 @@ pub struct Vault {
     memory: LockedMemory,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
+    audit: Arc<dyn Audit>,
     metrics: Metrics,
-    places: RwLock<HashMap<ByteString, Arc<Place>>>,
-}
-
-/// Where a key is, or will be once it is open.
-struct Place {
-    tenant: ByteString,
-    key: OnceCell<Arc<UnsealedKey>>,
+    anchors: AnchorBook,
+    places: RwLock<Places>,
 }
 
 /// An L2 or L3 in locked memory.
@@ -48,8 +50,8 @@ pub struct UnsealedKey {
     record: Arc<Record>,
     level: Level,
     tenant: ByteString,
-    /// Where the L1 is that opened this key, if it is an L2.
-    location: Option<ByteString>,
+    /// How it was opened, if it is an L2.
+    anchorage: Option<Anchorage>,
     /// When the first of the keys above this one is deactivated by its date.
     closes: Option<DateTime>,
     /// What everything that this key seals is bound to; the rest is appended.
@@ -57,36 +59,14 @@ pub struct UnsealedKey {
     secret: RwLock<Option<LockedSecret>>,
 }
 
-/// Why a key is not to be had.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
-pub enum VaultError {
-    /// The store does not answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The root does not do its work.
-    #[error(transparent)]
-    Root(#[from] RootError),
-    /// No room.
-    #[error(transparent)]
-    Memory(#[from] MemoryError),
-    /// The key, or one above it, is gone.
-    #[error("a key of the chain is missing")]
-    Missing,
-    /// A key above is not Active: it was never activated, or it was revoked.
-    #[error("the {above} above the key is not Active")]
-    Closed {
-        /// The level of the key above.
-        above: &'static str,
-    },
-    /// A wrapped key does not open: it was damaged, or moved from elsewhere.
-    #[error("a wrapped key of the chain does not open")]
-    Damaged,
-    /// No randomness.
-    #[error("the source of randomness failed")]
-    Entropy,
-    /// Others change the chain faster than it can be opened.
-    #[error("the chain is being changed")]
-    Restless,
+/// The anchors of an open L2.
+pub(crate) struct Anchorage {
+    /// All of them that were Active when it was opened.
+    pub(crate) anchors: Vec<Anchor>,
+    /// The one that opened it.
+    pub(crate) opened_by: ByteString,
+    /// When, on the monotonic clock.
+    pub(crate) opened: Duration,
 }
 
 /// How often a key is opened again when the chain changes meanwhile.
@@ -100,9 +80,11 @@ impl Vault {
         memory: LockedMemory,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
+        audit: Arc<dyn Audit>,
         metrics: Metrics,
     ) -> Self {
-        Self { store, roots, memory, clock, entropy, metrics, places: RwLock::default() }
+        let anchors = AnchorBook::new(metrics.clone());
+        Self { store, roots, memory, clock, entropy, audit, metrics, anchors, places: RwLock::default() }
     }
 
     /// The roots of trust.
@@ -155,7 +137,7 @@ impl Vault {
         let secret = self
             .memory
             .try_build(SEALING_KEY_BYTES, |slot| self.entropy.fill(slot).map_err(|_| VaultError::Entropy))?;
-        let associated_data = binding(record).ok_or(VaultError::Missing)?;
+        let associated_data = binding(record, &parent.unique_identifier).ok_or(VaultError::Missing)?;
         match Level::of(parent) {
             Level::L1 => {
                 self.require_active(parent)?;
@@ -184,8 +166,7 @@ impl Vault {
 
     /// Forgets all keys of a tenant.
     pub fn forget_tenant(&self, tenant: &str) {
-        let forgotten: Vec<Arc<Place>> =
-            self.places_mut().extract_if(|_, place| place.tenant == tenant).map(|(_, place)| place).collect();
+        let forgotten = self.places_mut().take_tenant(tenant);
         for place in &forgotten {
             place.wipe();
             self.metrics.wiped.inc();
@@ -194,6 +175,10 @@ impl Vault {
 
     /// Forgets what a change of `record` touches: a key, or for an L1 or L2 everything of the tenant.
     pub fn forget_changed(&self, record: &Record) {
+        if Level::of(record) == Level::L2 {
+            let is_anchor = |l1: &str| record.seals().any(|sealed| sealed.key == l1);
+            self.anchors.retain(&record.unique_identifier, is_anchor);
+        }
         match (Level::of(record), chain::tenant(record)) {
             (Level::L1 | Level::L2, Some(tenant)) => self.forget_tenant(tenant),
             _ => self.forget(&record.unique_identifier),
@@ -203,57 +188,148 @@ impl Vault {
     /// The L2s that are open now.
     pub fn tenant_keys(&self) -> Vec<Arc<UnsealedKey>> {
         let places = self.places();
-        let open = places.values().filter_map(|place| place.key.get());
-        open.filter(|key| key.location.is_some()).cloned().collect()
+        let open = places.iter().filter_map(|place| place.key.get());
+        open.filter(|key| key.level == Level::L2).cloned().collect()
     }
 
-    /// The root of an open L2.
-    ///
-    /// # Errors
-    /// If the key is no L2, or there is no such root any more.
-    pub fn root_of(&self, key: &UnsealedKey) -> Result<Box<dyn RootOfTrust>, RootError> {
-        self.roots.open(key.location.as_ref().ok_or(RootError::UnknownLocation)?)
+    /// What is known of an anchor of an L2.
+    pub fn anchor_report(&self, l2: &str, l1: &str) -> Option<Report> {
+        self.anchors.report(l2, l1)
     }
 
-    /// Proves that `root` still opens an L2 that it once opened. What it opens is wiped at once.
+    /// The anchors of an L2 that are Active, in the order in which they were added.
     ///
     /// # Errors
-    /// If it does not.
-    pub async fn prove(&self, key: &UnsealedKey, root: &dyn RootOfTrust) -> Result<(), RootError> {
-        let (binding, sealed) = (binding(&key.record), key.record.sealed.as_ref());
-        let (Some(binding), Some(sealed)) = (binding, sealed) else { return Err(RootError::Damaged) };
-        root.unseal(&binding, &sealed.envelope).await.map(drop)
+    /// If there is none.
+    pub async fn anchors_of(&self, l2: &Record) -> Result<Vec<Anchor>, VaultError> {
+        let mut anchors = Vec::new();
+        let mut problem = VaultError::Missing;
+        for sealed in l2.seals().filter(|sealed| chain::is_wrapped_by(l2, &sealed.key)) {
+            let Some(l1) = self.store.fetch(REGION, &sealed.key).await? else { continue };
+            // Who could write the store could have an L2 opened by a root of somebody else's.
+            if Level::of(&l1) != Level::L1 || chain::tenant(&l1) != chain::tenant(l2) {
+                continue;
+            }
+            match (self.require_active(&l1), chain::location(&l1), binding(l2, &sealed.key)) {
+                (Ok(()), Some(location), Some(binding)) => anchors.push(Anchor {
+                    unique_identifier: sealed.key.clone(),
+                    location: location.clone(),
+                    closes: l1.date(AttributeType::DeactivationDate),
+                    binding: binding.into(),
+                    envelope: sealed.envelope.clone(),
+                }),
+                (Err(error), ..) => problem = error,
+                _ => (),
+            }
+        }
+        if anchors.is_empty() { Err(problem) } else { Ok(anchors) }
+    }
+
+    /// When an anchor of an open L2 has done its work last, on the monotonic clock.
+    pub(crate) fn proved(&self, l2: &UnsealedKey) -> Duration {
+        let Some(anchorage) = &l2.anchorage else { return Duration::ZERO };
+        let report =
+            |anchor: &Anchor| self.anchors.report(&l2.record.unique_identifier, &anchor.unique_identifier);
+        let proved = anchorage.anchors.iter().filter_map(|anchor| report(anchor)?.proved);
+        proved.map(|(asked, _)| asked).max().unwrap_or_default().max(anchorage.opened)
+    }
+
+    /// Asks an anchor to open its L2, and notes how it answered. Returns, beside the answer, whether a denial is news.
+    pub(crate) async fn prove(&self, l2: &ByteString, anchor: &Anchor) -> (Result<(), RootError>, bool) {
+        let asked = (self.clock.monotonic(), self.clock.now());
+        let proved = match self.roots.open(&anchor.location) {
+            Ok(root) => anchor.prove(&*root).await,
+            Err(error) => Err(error),
+        };
+        let is_news = match &proved {
+            Ok(()) => {
+                self.anchors.proved(l2, &anchor.unique_identifier, asked);
+                false
+            }
+            Err(error) => self.note_failure(l2, anchor, error).await,
+        };
+        (proved, is_news)
+    }
+
+    /// Notes that an anchor failed. Returns whether it is denied, and that is news.
+    async fn note_failure(&self, l2: &ByteString, anchor: &Anchor, error: &RootError) -> bool {
+        let Some(standing) = anchor::standing_of(error) else { return false };
+        let l1 = &anchor.unique_identifier;
+        if !self.anchors.failed(l2, l1, standing) {
+            return false;
+        }
+        let standing_name = standing.name();
+        tracing::error!(%l1, %l2, standing = standing_name, %error, "an anchor is out");
+        let details = [("tenant key", &**l2), ("standing", standing_name)];
+        record_own(&*self.audit, self.clock.now(), "Anchor Out", Some(l1), &details).await;
+        standing == Standing::Denied
+    }
+
+    /// Seals an open L2 under one L1 more, which has to open it again at once.
+    ///
+    /// # Errors
+    /// If the L1 is not Active, or does not do its work.
+    pub async fn seal_under(&self, key: &UnsealedKey, l1: &Record) -> Result<Sealed, VaultError> {
+        self.require_active(l1)?;
+        let root = self.roots.open(chain::location(l1).ok_or(VaultError::Missing)?)?;
+        let binding = binding(&key.record, &l1.unique_identifier).ok_or(VaultError::Missing)?;
+        // A copy: the key itself may be wiped while the root works.
+        let secret = key.with(|bytes| self.memory.store(bytes)).ok_or(VaultError::Restless)??;
+        let envelope = root.seal(&binding, &secret).await?;
+        let opened = root.unseal(&binding, &envelope).await?;
+        if opened.expose() != secret.expose() {
+            return Err(VaultError::Damaged);
+        }
+        Ok(Sealed { key: l1.unique_identifier.clone(), envelope })
     }
 
     /// Keys that are open now.
     pub fn opened_keys(&self) -> usize {
-        self.places().values().filter(|place| place.key.initialized()).count()
+        self.places().iter().filter(|place| place.key.initialized()).count()
     }
 
     async fn unseal(&self, unique_identifier: &ByteString) -> Result<Arc<UnsealedKey>, VaultError> {
         let record = self.fetch(unique_identifier).await?;
-        let parent = self.fetch(chain::wrapping_key(&record).ok_or(VaultError::Missing)?).await?;
         let tenant = chain::tenant(&record).ok_or(VaultError::Missing)?.clone();
-        let sealed = &record.sealed.as_ref().ok_or(VaultError::Missing)?.envelope;
-        let associated_data = binding(&record).ok_or(VaultError::Missing)?;
-        self.require_active(&parent)?;
-        let own_end = parent.date(AttributeType::DeactivationDate);
-        let (secret, closes, location) = match Level::of(&parent) {
-            Level::L1 => {
-                let location = chain::location(&parent).ok_or(VaultError::Missing)?;
-                let root = self.roots.open(location)?;
-                (root.unseal(&associated_data, sealed).await?, own_end, Some(location.clone()))
-            }
-            _ => {
-                let above = Box::pin(self.open(&parent.unique_identifier, &tenant)).await?;
-                let secret = self.open_under(&above, &associated_data, sealed)?;
-                (secret, own_end.into_iter().chain(above.closes).min(), None)
-            }
-        };
         let level = Level::of(&record);
+        let (secret, closes, anchorage) = match level {
+            Level::L2 => self.unseal_by_anchor(&record).await?,
+            _ => self.unseal_by_tenant_key(&record, &tenant).await?,
+        };
         self.metrics.unsealed(level);
         tracing::debug!(level = level.name(), %unique_identifier, %tenant, "unsealed");
-        Ok(Arc::new(UnsealedKey::new(record, tenant, location, closes, secret)))
+        Ok(Arc::new(UnsealedKey::new(record, tenant, anchorage, closes, secret)))
+    }
+
+    async fn unseal_by_anchor(&self, l2: &Record) -> Result<Unsealed, VaultError> {
+        let anchors = self.anchors_of(l2).await?;
+        let mut ranked = anchors.clone();
+        self.anchors.rank(&l2.unique_identifier, &mut ranked);
+        let asked = (self.clock.monotonic(), self.clock.now());
+        let (opening, refusals) = anchor::open_by_any(|location| self.roots.open(location), ranked).await;
+        for (anchor, error) in &refusals {
+            self.note_failure(&l2.unique_identifier, anchor, error).await;
+        }
+        let (anchor, secret) = opening?;
+        self.anchors.proved(&l2.unique_identifier, &anchor.unique_identifier, asked);
+        let closes = anchors.iter().filter_map(|anchor| anchor.closes).min();
+        let anchorage = Anchorage { anchors, opened_by: anchor.unique_identifier, opened: asked.0 };
+        Ok((secret, closes, Some(anchorage)))
+    }
+
+    async fn unseal_by_tenant_key(
+        &self,
+        record: &Record,
+        tenant: &ByteString,
+    ) -> Result<Unsealed, VaultError> {
+        let parent = self.fetch(chain::wrapping_key(record).ok_or(VaultError::Missing)?).await?;
+        let sealed = record.sealed.as_ref().ok_or(VaultError::Missing)?;
+        let associated_data = binding(record, &parent.unique_identifier).ok_or(VaultError::Missing)?;
+        self.require_active(&parent)?;
+        let own_end = parent.date(AttributeType::DeactivationDate);
+        let above = Box::pin(self.open(&parent.unique_identifier, tenant)).await?;
+        let secret = self.open_under(&above, &associated_data, &sealed.envelope)?;
+        Ok((secret, own_end.into_iter().chain(above.closes).min(), None))
     }
 
     fn open_under(
@@ -273,6 +349,11 @@ impl Vault {
         self.store.fetch(REGION, unique_identifier).await?.ok_or(VaultError::Missing)
     }
 
+    /// Whether a key is Active now.
+    pub(crate) fn is_active(&self, record: &Record) -> bool {
+        self.require_active(record).is_ok()
+    }
+
     fn require_active(&self, record: &Record) -> Result<(), VaultError> {
         let settled = lifecycle_dates::settle(Arc::new(record.clone()), self.clock.now());
         match settled.state() {
@@ -282,11 +363,7 @@ impl Vault {
     }
 
     fn place(&self, unique_identifier: &ByteString, tenant: &ByteString) -> Arc<Place> {
-        let mut places = self.places_mut();
-        let place = places
-            .entry(unique_identifier.clone())
-            .or_insert_with(|| Arc::new(Place { tenant: tenant.clone(), key: OnceCell::new() }));
-        Arc::clone(place)
+        self.places_mut().take_or_make(unique_identifier, tenant)
     }
 
     /// Whether the place is still the key's own. One that stayed empty is given up.
@@ -299,28 +376,23 @@ impl Vault {
         is_current
     }
 
-    fn places(&self) -> RwLockReadGuard<'_, HashMap<ByteString, Arc<Place>>> {
+    fn places(&self) -> RwLockReadGuard<'_, Places> {
         self.places.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn places_mut(&self) -> RwLockWriteGuard<'_, HashMap<ByteString, Arc<Place>>> {
+    fn places_mut(&self) -> RwLockWriteGuard<'_, Places> {
         self.places.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Place {
-    fn wipe(&self) {
-        if let Some(key) = self.key.get() {
-            key.wipe();
-        }
-    }
-}
+/// An opened key, when it closes, and for an L2 by which anchor it was opened.
+type Unsealed = (LockedSecret, Option<DateTime>, Option<Anchorage>);
 
 impl UnsealedKey {
     fn new(
         record: Arc<Record>,
         tenant: ByteString,
-        location: Option<ByteString>,
+        anchorage: Option<Anchorage>,
         closes: Option<DateTime>,
         secret: LockedSecret,
     ) -> Self {
@@ -329,7 +401,7 @@ impl UnsealedKey {
             level: Level::of(&record),
             record,
             tenant,
-            location,
+            anchorage,
             closes,
             binding,
             secret: RwLock::new(Some(secret)),
@@ -349,6 +421,11 @@ impl UnsealedKey {
     /// The tenant.
     pub fn tenant(&self) -> &ByteString {
         &self.tenant
+    }
+
+    /// How it was opened, if it is an L2.
+    pub(crate) fn anchorage(&self) -> Option<&Anchorage> {
+        self.anchorage.as_ref()
     }
 
     /// What data that an L3 seals is bound to: the L3, its tenant and service, and what the Gateway tells.
@@ -380,216 +457,10 @@ impl fmt::Debug for UnsealedKey {
     }
 }
 
-/// What the bytes of an L2 or L3 are bound to.
-fn binding(record: &Record) -> Option<Vec<u8>> {
-    let (tenant, sealing_key) = (chain::tenant(record)?, chain::wrapping_key(record)?);
+/// What the bytes of an L2 or L3 are bound to when `sealing_key` seals them.
+fn binding(record: &Record, sealing_key: &str) -> Option<Vec<u8>> {
+    let tenant = chain::tenant(record)?;
     let mut binding = associated_data(Level::of(record), tenant, &record.service, sealing_key);
     binding.extend_from_slice(record.unique_identifier.as_bytes());
     Some(binding)
-}
-
-impl From<CryptoError> for VaultError {
-    fn from(error: CryptoError) -> Self {
-        match error {
-            CryptoError::EntropyUnavailable => Self::Entropy,
-            _ => Self::Damaged,
-        }
-    }
-}
-
-impl From<VaultError> for Fault {
-    fn from(error: VaultError) -> Self {
-        match error {
-            VaultError::Store(error) => error.into(),
-            VaultError::Closed { .. } => {
-                Self::permission_denied("a key above this one is not Active: its tenant is closed")
-            }
-            VaultError::Missing => Self::permission_denied("the chain above this key is not whole"),
-            VaultError::Root(RootError::UnknownLocation | RootError::SoftwareRefused) => {
-                tracing::error!(%error, "root of trust refused");
-                Self::permission_denied("the root of trust that the L1 names is not in use here")
-            }
-            VaultError::Root(RootError::Denied(_)) => {
-                tracing::error!(%error, "root of trust denied");
-                Self::permission_denied("the root of trust refuses: the tenant is closed by its owner")
-            }
-            VaultError::Root(RootError::Unreachable(_)) => {
-                tracing::error!(%error, "root of trust unreachable");
-                Self::general_failure("the root of trust cannot be reached; try again later")
-            }
-            VaultError::Damaged | VaultError::Root(RootError::Damaged) => {
-                tracing::error!(%error, "chain damaged");
-                Self::general_failure("a wrapped key of the chain is damaged and was not used")
-            }
-            VaultError::Memory(_) | VaultError::Root(RootError::Memory(_)) => {
-                tracing::error!(%error, "no locked memory left: raise memory.capacity_bytes");
-                Self::general_failure("the vault has no room for another key")
-            }
-            VaultError::Entropy | VaultError::Restless => {
-                tracing::error!(%error, "key not opened");
-                Self::general_failure("the key cannot be used now; try again later")
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use async_trait::async_trait;
-    use key_service::chain::tenant_attribute;
-    use key_service::guard::Guard;
-    use key_service::memory::MemoryKind;
-    use key_service::port::{Change, IndexKey, Position, Sealed, SystemClock, SystemEntropy};
-    use key_service::store::{MemoryLimits, MemoryStore};
-    use kmip_protocol::attribute::{Attribute, Attributes, KeyValueLocation};
-    use kmip_protocol::enumeration::{KeyValueLocationType, ObjectType};
-    use tokio::sync::Semaphore;
-
-    use super::*;
-
-    /// A store that keeps fetches of one record waiting.
-    struct Gated {
-        store: MemoryStore,
-        gated: &'static str,
-        waiting: Semaphore,
-        released: Semaphore,
-    }
-
-    #[async_trait]
-    impl Store for Gated {
-        async fn fetch(&self, tenant: &str, identifier: &str) -> Result<Option<Arc<Record>>, StoreError> {
-            let record = self.store.fetch(tenant, identifier).await;
-            if identifier == self.gated {
-                self.waiting.add_permits(1);
-                self.released.acquire().await.unwrap().forget();
-            }
-            record
-        }
-
-        async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
-            self.store.commit(changes).await
-        }
-
-        async fn select(
-            &self,
-            tenant: &str,
-            key: Option<&IndexKey>,
-            after: Option<Position>,
-            limit: usize,
-        ) -> Result<Vec<Arc<Record>>, StoreError> {
-            self.store.select(tenant, key, after, limit).await
-        }
-
-        async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
-            self.store.tenants().await
-        }
-    }
-
-    struct Rig {
-        store: Arc<Gated>,
-        vault: Arc<Vault>,
-        l2: Record,
-        _folder: tempfile::TempDir,
-    }
-
-    fn record(identifier: &'static str, attribute: Attribute) -> Record {
-        let attributes = [attribute, tenant_attribute("acme"), Attribute::State(State::Active)];
-        Record {
-            tenant: REGION.into(),
-            service: ByteString::new(),
-            unique_identifier: identifier.into(),
-            sequence: 1,
-            version: 1,
-            object_type: ObjectType::SymmetricKey,
-            attributes: Attributes::new(attributes),
-            sealed: None,
-            further_seals: Vec::new(),
-            guard: Guard::default(),
-        }
-    }
-
-    /// A vault over an L1 and an L2, both Active; fetches of the L2 wait.
-    async fn rig() -> Rig {
-        let folder = tempfile::tempdir().unwrap();
-        let memory = LockedMemory::new(MemoryKind::Locked, 64 * 1024).unwrap();
-        let store = Arc::new(Gated {
-            store: MemoryStore::new(MemoryLimits::default()),
-            gated: "l2",
-            waiting: Semaphore::new(0),
-            released: Semaphore::new(0),
-        });
-        let roots = Roots::software_only(folder.path(), memory.clone());
-        let (clock, entropy) = (Arc::new(SystemClock::default()), Arc::new(SystemEntropy::new()));
-        let vault = Vault::new(store.clone(), roots, memory, clock, entropy, Metrics::unregistered());
-        let location =
-            KeyValueLocation { value: "software:acme".into(), location_type: KeyValueLocationType::Uri };
-        vault.roots.establish(&location.value).unwrap();
-        let l1 = record("l1", Attribute::KeyValueLocation(location));
-        let mut l2 = record("l2", chain::wrapping_key_link("l1".into()));
-        l2.sequence = 2;
-        let envelope = vault.generate(&l2, &l1).await.unwrap();
-        l2.sealed = Some(Sealed { key: "l1".into(), envelope });
-        let changes = [&l1, &l2].map(|record| Change::Insert(Arc::new(record.clone()))).to_vec();
-        store.commit(changes).await.unwrap();
-        Rig { store, vault: Arc::new(vault), l2, _folder: folder }
-    }
-
-    impl Rig {
-        /// Begins to open the L2, as far as the store.
-        async fn opening(&self) -> tokio::task::JoinHandle<Result<Arc<UnsealedKey>, VaultError>> {
-            let vault = Arc::clone(&self.vault);
-            let opening = tokio::spawn(async move { vault.open(&"l2".into(), &"acme".into()).await });
-            self.store.waiting.acquire().await.unwrap().forget();
-            opening
-        }
-
-        async fn opened(&self) -> Arc<UnsealedKey> {
-            let opening = self.opening().await;
-            self.store.released.add_permits(1);
-            opening.await.unwrap().unwrap()
-        }
-    }
-
-    #[tokio::test]
-    async fn a_key_that_is_forgotten_while_it_is_opened_is_not_handed_out() {
-        let rig = rig().await;
-        let opening = rig.opening().await;
-        // The record is Active in the hands of whoever opens it, and destroyed in the store.
-        let mut destroyed = Record { version: 2, sealed: None, ..rig.l2.clone() };
-        destroyed.set(Attribute::State(State::Destroyed));
-        rig.store.commit(vec![Change::Replace(Arc::new(destroyed))]).await.unwrap();
-        rig.vault.forget_changed(&rig.l2);
-        rig.store.released.add_permits(2);
-        assert_eq!(opening.await.unwrap().err(), Some(VaultError::Missing));
-        assert_eq!((rig.vault.opened_keys(), rig.vault.memory.used_bytes()), (0, 0));
-    }
-
-    #[tokio::test]
-    async fn a_forgotten_key_is_zeroized_whoever_holds_it() {
-        let rig = rig().await;
-        for forget in [|vault: &Vault| vault.forget("l2"), |vault: &Vault| vault.forget_tenant("acme")] {
-            let key = rig.opened().await;
-            assert!(key.with(|_| ()).is_some() && rig.vault.opened("l2").is_some());
-            rig.vault.forget_tenant("globex");
-            assert!(key.with(|_| ()).is_some());
-            forget(&rig.vault);
-            assert!(key.with(|_| ()).is_none() && rig.vault.opened("l2").is_none());
-            assert_eq!(rig.vault.memory.used_bytes(), 0);
-        }
-    }
-
-    #[tokio::test]
-    async fn whoever_gives_up_opening_leaves_it_to_the_next() {
-        let rig = rig().await;
-        let abandoned = rig.opening().await;
-        let vault = Arc::clone(&rig.vault);
-        let next = tokio::spawn(async move { vault.open(&"l2".into(), &"acme".into()).await });
-        abandoned.abort();
-        assert!(abandoned.await.unwrap_err().is_cancelled());
-        rig.store.waiting.acquire().await.unwrap().forget();
-        rig.store.released.add_permits(1);
-        assert!(next.await.unwrap().unwrap().with(|_| ()).is_some());
-    }
 }

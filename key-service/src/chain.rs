@@ -21,14 +21,40 @@ pub const TENANT: &str = "Tenant";
 /// What a Gateway sends as Data of MAC to have the key that authenticates its records: the Core makes no other MAC. What
 /// it answers as MAC Data is that key, derived from the L3 for this purpose alone.
 pub const RECORD_KEY_LABEL: &[u8] = b"krypton record key";
+/// Attributes of the vendor krypton that a Core works out when an operator asks for them by name. They tell of the Core that
+/// answers, and of this moment.
+pub mod computed {
+    /// Whether an L2 or L3 is unsealed: a Boolean.
+    pub const OPEN: &str = "Open";
+    /// Unique Identifier of the L1 that opened an L2.
+    pub const OPENED_BY: &str = "Opened By";
+    /// How an L1 answered last: `proved`, `denied`, `unreachable`, or `unasked`.
+    pub const STANDING: &str = "Standing";
+    /// When an L1, or any anchor of an L2, was last asked and did its work: a Date-Time.
+    pub const LAST_PROVED: &str = "Last Proved";
+    /// Whether an open L2 should have been proved again by now: a Boolean.
+    pub const PROOF_OVERDUE: &str = "Proof Overdue";
+    /// A Gateway that has a live lease on an L3, and which life of it: `NAME/LIFE`. There may be several.
+    pub const LEASE_HOLDER: &str = "Lease Holder";
+    /// How often an L3 has wrapped: a Long Integer.
+    pub const WRAPS: &str = "Wraps";
+    /// How often an L3 has unwrapped: a Long Integer.
+    pub const UNWRAPS: &str = "Unwraps";
+
+    /// All of them.
+    pub const ALL: &[&str] =
+        &[OPEN, OPENED_BY, STANDING, LAST_PROVED, PROOF_OVERDUE, LEASE_HOLDER, WRAPS, UNWRAPS];
+}
+
+/// An attribute of the vendor krypton.
+pub fn vendor_attribute(name: &'static str, value: CustomValue) -> Attribute {
+    let vendor = ByteString::from_static(VENDOR);
+    Attribute::Custom(CustomAttribute { vendor, name: ByteString::from_static(name), value })
+}
 
 /// The attribute that marks an object of the chain with its tenant.
 pub fn tenant_attribute(tenant: &str) -> Attribute {
-    Attribute::Custom(CustomAttribute {
-        vendor: ByteString::from_static(VENDOR),
-        name: ByteString::from_static(TENANT),
-        value: CustomValue::Text(ByteString::from(tenant)),
-    })
+    vendor_attribute(TENANT, CustomValue::Text(ByteString::from(tenant)))
 }
 
 /// The tenant that an object of the chain is marked with.

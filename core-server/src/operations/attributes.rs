@@ -1,4 +1,5 @@
-//! Add, Modify, Set and Delete Attribute: as key-service does them, but what makes the chain stays as it was made.
+//! Add, Modify, Set and Delete Attribute: as key-service does them, but what makes the chain stays as it was made. The one
+//! exception are the anchors of an L2, see [`anchors`].
 
 use bytestring::ByteString;
 use key_service::chain::VENDOR;
@@ -11,7 +12,9 @@ use kmip_protocol::enumeration::ResultReason;
 use kmip_protocol::identifier::UniqueIdentifier;
 use kmip_protocol::operation::{Request, Response};
 
-use crate::chain::is_reserved_name;
+use super::anchors;
+use crate::chain::{Level, is_reserved_name, wrapping_key_of_link};
+use crate::seat::Seat;
 
 /// The object whose attributes a request changes; `None` if it is no such request. An absent identifier is the ID
 /// Placeholder.
@@ -26,6 +29,7 @@ pub(super) fn changed_object(request: &Request) -> Option<Option<UniqueIdentifie
 }
 
 pub(super) async fn handle(
+    seat: &Seat,
     context: &mut Context<'_>,
     identifier: &Option<UniqueIdentifier>,
     request: Request,
@@ -34,13 +38,25 @@ pub(super) async fn handle(
     let response = operations::handle(context, request).await?;
     let after = context.fetch(&ByteString::clone(&before.unique_identifier)).await?;
     // Compared afterwards, so that no way of naming an attribute is overlooked.
-    if after.is_none_or(|after| of_the_chain(&before) != of_the_chain(&after)) {
-        return Err(Fault::new(
-            ResultReason::AttributeReadOnly,
-            "the attribute makes the chain and stays as it is",
-        ));
+    match after {
+        Some(after) if of_the_chain(&before) == of_the_chain(&after) => Ok(response),
+        Some(after) if Level::of(&before) == Level::L2 => {
+            if without_anchors(&before) != without_anchors(&after) {
+                return Err(read_only());
+            }
+            anchors::change(seat, context, &before, &after).await?;
+            Ok(response)
+        }
+        _ => Err(read_only()),
     }
-    Ok(response)
+}
+
+fn read_only() -> Fault {
+    Fault::new(ResultReason::AttributeReadOnly, "the attribute makes the chain and stays as it is")
+}
+
+fn without_anchors(record: &Record) -> Vec<&Attribute> {
+    of_the_chain(record).into_iter().filter(|attribute| wrapping_key_of_link(attribute).is_none()).collect()
 }
 
 fn of_the_chain(record: &Record) -> Vec<&Attribute> {

@@ -1,10 +1,13 @@
 //! The operations of the Core: its own ones one file each, the rest as key-service does them.
 
 mod activate;
+mod anchors;
 mod attributes;
+mod check;
 mod create;
 mod decrypt;
 mod encrypt;
+mod get_attributes;
 mod locate;
 mod mac;
 mod obtain_lease;
@@ -53,11 +56,13 @@ impl Operations for Sitting<'_> {
         authorization::before(seat, context, &request).await?;
         Ok(match request {
             Request::Activate(request) => activate::handle(context, request).await?.into(),
+            Request::Check(request) => check::handle(seat, context, request).await?,
             Request::Create(request) => create::handle(seat, context, request).await?.into(),
             Request::Decrypt(request) => decrypt::handle(seat, context, request).await?.into(),
             Request::Encrypt(request) => encrypt::handle(seat, context, request).await?.into(),
             Request::Locate(request) => locate::handle(seat, context, request).await?.into(),
             Request::Mac(request) => mac::handle(seat, context, request).await?.into(),
+            Request::GetAttributes(request) => get_attributes::handle(seat, context, request).await?,
             Request::ObtainLease(request) => obtain_lease::handle(seat, context, request).await?.into(),
             Request::Query(request) => query::handle(context, request).await?,
             Request::ReKey(request) => re_key::handle(seat, context, request).await?.into(),
@@ -67,7 +72,7 @@ impl Operations for Sitting<'_> {
             }
             Request::Revoke(request) => revoke::handle(context, request).await?.into(),
             request => match attributes::changed_object(&request) {
-                Some(identifier) => attributes::handle(context, &identifier, request).await?,
+                Some(identifier) => attributes::handle(seat, context, &identifier, request).await?,
                 None => operations::handle(context, request).await?,
             },
         })

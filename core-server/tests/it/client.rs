@@ -4,14 +4,17 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use key_service::chain::{ObjectBinding, tenant_attribute};
+use key_service::chain::{ObjectBinding, VENDOR, computed, tenant_attribute};
 use kmip_net::{Client, ClientSettings, ReloadableTls, TlsSettings};
 use kmip_protocol::Version;
-use kmip_protocol::attribute::{Attribute, Attributes, KeyValueLocation, Link, RevocationReason};
+use kmip_protocol::attribute::{
+    Attribute, AttributeReference, Attributes, KeyValueLocation, Link, RevocationReason,
+};
 use kmip_protocol::codec::{DateTime, Secret};
 use kmip_protocol::enumeration::*;
 use kmip_protocol::identifier::UniqueIdentifier;
 use kmip_protocol::key_block::{KeyBlock, KeyValue};
+use kmip_protocol::mask::CryptographicUsageMask;
 use kmip_protocol::message::{RequestHeader, RequestMessage, ResponseBatchItem, ResponseMessage};
 use kmip_protocol::object::{ManagedObject, SymmetricKey};
 use kmip_protocol::operation::*;
@@ -75,6 +78,40 @@ impl Party {
         Ok(self.ask::<RegisterResponse>(request).await?.unique_identifier)
     }
 
+    /// One L1 more for a tenant, Active.
+    pub async fn add_l1(&self, tenant: &str, location: &str) -> ByteString {
+        let request = register(l1_attributes(tenant, location), None);
+        let l1 = self.ask::<RegisterResponse>(request).await.unwrap().unique_identifier;
+        self.activate(&l1).await.unwrap();
+        l1
+    }
+
+    pub async fn add_anchor(&self, l2: &ByteString, l1: &ByteString) -> Result<(), Failed> {
+        let new_attribute = Attributes::new([link(l1)]);
+        self.call(AddAttributeRequest { unique_identifier: named(l2), new_attribute }).await.map(drop)
+    }
+
+    pub async fn delete_anchor(&self, l2: &ByteString, l1: &ByteString) -> Result<(), Failed> {
+        let request = DeleteAttributeRequest {
+            unique_identifier: named(l2),
+            current_attribute: Attributes::new([link(l1)]),
+            attribute_references: Vec::new(),
+            attribute_index: None,
+        };
+        self.call(request).await.map(drop)
+    }
+
+    /// Whether an L1 opens what is sealed under it, at this moment.
+    pub async fn drill(&self, l1: &ByteString) -> Result<(), Failed> {
+        let request = CheckRequest {
+            unique_identifier: named(l1),
+            usage_limits_count: None,
+            cryptographic_usage_mask: Some(CryptographicUsageMask::UNWRAP_KEY),
+            lease_time: None,
+        };
+        self.call(request).await.map(drop)
+    }
+
     pub async fn create_l2(&self, l1: &ByteString) -> Result<ByteString, Failed> {
         Ok(self.ask::<CreateResponse>(create([link(l1)])).await?.unique_identifier)
     }
@@ -117,6 +154,18 @@ impl Party {
             GetAttributesRequest { unique_identifier: named(key), attribute_references: Vec::new() };
         let response = self.ask::<GetAttributesResponse>(request).await?;
         Ok(response.attributes.iter().cloned().collect())
+    }
+
+    /// What the Core works out about a key.
+    pub async fn computed(&self, key: &ByteString) -> Vec<Attribute> {
+        let reference = |name: &&'static str| AttributeReference::Custom {
+            vendor: ByteString::from_static(VENDOR),
+            name: ByteString::from_static(name),
+        };
+        let attribute_references = computed::ALL.iter().map(reference).collect();
+        let request = GetAttributesRequest { unique_identifier: named(key), attribute_references };
+        let response = self.ask::<GetAttributesResponse>(request).await.unwrap();
+        response.attributes.iter().cloned().collect()
     }
 
     pub async fn state(&self, key: &ByteString) -> State {
@@ -195,6 +244,15 @@ pub fn register(attributes: impl IntoIterator<Item = Attribute>, value: Option<&
         object_type: ObjectType::SymmetricKey,
         attributes: Attributes::new(attributes),
         object: ManagedObject::SymmetricKey(SymmetricKey { key_block }),
+        protection_storage_masks: None,
+    }
+}
+
+pub fn re_key(key: &ByteString) -> ReKeyRequest {
+    ReKeyRequest {
+        unique_identifier: named(key),
+        offset: None,
+        attributes: Attributes::default(),
         protection_storage_masks: None,
     }
 }

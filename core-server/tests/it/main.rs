@@ -1,6 +1,7 @@
 //! A Core as operators and Gateways see it: real TLS on loopback, typed messages, certificates made for each test.
 #![allow(clippy::unwrap_used, clippy::print_stdout, unreachable_pub)]
 
+mod anchors;
 mod attributes;
 mod binary;
 mod binding;

@@ -3,15 +3,10 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
-use core_server::chain::REGION;
 use key_service::chain::tenant_attribute;
-use key_service::port::Change;
-use key_service::record::Record;
-use key_service::store::{Purpose, StoreSettings};
 use kmip_net::TlsSettings;
 use kmip_protocol::enumeration::*;
 use kmip_protocol::operation::*;
@@ -328,23 +323,12 @@ async fn a_sealed_l2_that_was_moved_does_not_open() {
     let acme = provision(&core.operator(&rig), "acme", &hsm.uri("shared", "l1")).await;
     let globex = provision(&core.operator(&rig), "globex", &hsm.uri("shared", "l1")).await;
     core.stop().await;
-    move_envelope(&rig, &acme.l2, &globex.l2).await;
+    let envelope = rig.edit(&acme.l2, |_| ()).await.sealed.unwrap().envelope;
+    rig.edit(&globex.l2, |record| record.sealed.as_mut().unwrap().envelope = envelope).await;
     let core = Core::start(&rig, &hsm).await;
     let gateway = core.gateway(&rig);
     gateway.wrap(&acme.l3, &object(), b"x").await.unwrap();
     let refused = gateway.wrap(&globex.l3, &object(), b"x").await.unwrap_err();
     assert_eq!(refused.reason, ResultReason::GeneralFailure, "{}", refused.message);
     core.stop().await;
-}
-
-/// Copies the sealed bytes of one L2 to another in the store of a Core that does not run.
-async fn move_envelope(rig: &Rig, from: &str, to: &str) {
-    let config = rig.config();
-    let settings = StoreSettings::new(config.state_directory.clone(), Purpose::Core { shared: REGION });
-    let store = key_service::store::open(&config.store, &settings).await.unwrap();
-    let source = store.fetch(REGION, from).await.unwrap().unwrap();
-    let mut target = Record::clone(&*store.fetch(REGION, to).await.unwrap().unwrap());
-    target.sealed.as_mut().unwrap().envelope = source.sealed.as_ref().unwrap().envelope.clone();
-    target.version += 1;
-    store.commit(vec![Change::Replace(Arc::new(target))]).await.unwrap();
 }

@@ -1,6 +1,12 @@
 //! A Core in this process, and its peers.
 
+use std::sync::Arc;
+
+use core_server::chain::REGION;
 use core_server::{Config, Running, run};
+use key_service::port::Change;
+use key_service::record::Record;
+use key_service::store::{Purpose, StoreSettings};
 use kmip_net::CancellationToken;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -12,6 +18,10 @@ use crate::pki::Pki;
 pub struct Rig {
     pub folder: TempDir,
     pub pki: Pki,
+    /// Further lines of the section `roots` of the configuration.
+    pub roots: &'static str,
+    /// Lines in front of the configuration.
+    pub front: &'static str,
     core: Option<(Running, CancellationToken)>,
 }
 
@@ -27,11 +37,11 @@ impl Rig {
     pub fn stopped() -> Self {
         let folder = TempDir::new().unwrap();
         let pki = Pki::new(&folder.path().join("pki"));
-        Self { folder, pki, core: None }
+        Self { folder, pki, roots: "", front: "", core: None }
     }
 
     pub fn config(&self) -> Config {
-        let path = self.write_config("");
+        let path = self.write_config(self.front);
         Config::read(&path).unwrap()
     }
 
@@ -52,6 +62,7 @@ impl Rig {
             capacity_bytes = 262144
             [roots]
             insecure_allow_software = true
+            {roots}
             [[gateway]]
             name = "acme-gateway"
             tenants = ["acme"]
@@ -61,7 +72,8 @@ impl Rig {
             [[gateway]]
             name = "both-gateway"
             tenants = ["acme", "globex"]
-            "#
+            "#,
+            roots = self.roots
         );
         std::fs::write(&path, text).unwrap();
         path
@@ -80,6 +92,19 @@ impl Rig {
             shutdown.cancel();
             running.stopped().await;
         }
+    }
+
+    /// Changes a record in the store of a Core that does not run, as somebody could who writes to its disk.
+    pub async fn edit(&self, unique_identifier: &str, change: impl FnOnce(&mut Record)) -> Record {
+        let config = self.config();
+        let settings = StoreSettings::new(config.state_directory.clone(), Purpose::Core { shared: REGION });
+        let store = key_service::store::open(&config.store, &settings).await.unwrap();
+        let before = store.fetch(REGION, unique_identifier).await.unwrap().unwrap();
+        let mut record = Record::clone(&before);
+        change(&mut record);
+        record.version += 1;
+        store.commit(vec![Change::Replace(Arc::new(record))]).await.unwrap();
+        Record::clone(&before)
     }
 
     pub fn core(&self) -> &Running {
@@ -106,6 +131,15 @@ impl Rig {
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
         answer
+    }
+
+    /// Waits until a metric has reached a value; fails after a time that only a defect needs.
+    pub async fn await_metric(&self, name: &str, least: u64) {
+        let started = std::time::Instant::now();
+        while self.metric(name).await < least {
+            assert!(started.elapsed() < std::time::Duration::from_secs(30), "{name} did not reach {least}");
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
     }
 
     /// The value of a metric, its labels included in `name`; 0 if it is not there.

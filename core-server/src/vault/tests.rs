@@ -1,0 +1,162 @@
+//! Races of opening and forgetting, with a store that keeps fetches waiting.
+
+#![allow(clippy::unwrap_used)]
+
+use async_trait::async_trait;
+use key_service::chain::tenant_attribute;
+use key_service::guard::Guard;
+use key_service::memory::MemoryKind;
+use key_service::port::{
+    Change, IndexKey, NoAudit, Position, Sealed, StoreError, SystemClock, SystemEntropy,
+};
+use key_service::store::{MemoryLimits, MemoryStore};
+use kmip_protocol::attribute::{Attribute, Attributes, KeyValueLocation};
+use kmip_protocol::enumeration::{KeyValueLocationType, ObjectType};
+use tokio::sync::Semaphore;
+
+use super::*;
+
+/// A store that keeps fetches of one record waiting.
+struct Gated {
+    store: MemoryStore,
+    gated: &'static str,
+    waiting: Semaphore,
+    released: Semaphore,
+}
+
+#[async_trait]
+impl Store for Gated {
+    async fn fetch(&self, tenant: &str, identifier: &str) -> Result<Option<Arc<Record>>, StoreError> {
+        let record = self.store.fetch(tenant, identifier).await;
+        if identifier == self.gated {
+            self.waiting.add_permits(1);
+            self.released.acquire().await.unwrap().forget();
+        }
+        record
+    }
+
+    async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        self.store.commit(changes).await
+    }
+
+    async fn select(
+        &self,
+        tenant: &str,
+        key: Option<&IndexKey>,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Record>>, StoreError> {
+        self.store.select(tenant, key, after, limit).await
+    }
+
+    async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
+        self.store.tenants().await
+    }
+}
+
+struct Rig {
+    store: Arc<Gated>,
+    vault: Arc<Vault>,
+    l2: Record,
+    _folder: tempfile::TempDir,
+}
+
+fn record(identifier: &'static str, attribute: Attribute) -> Record {
+    let attributes = [attribute, tenant_attribute("acme"), Attribute::State(State::Active)];
+    Record {
+        tenant: REGION.into(),
+        service: ByteString::new(),
+        unique_identifier: identifier.into(),
+        sequence: 1,
+        version: 1,
+        object_type: ObjectType::SymmetricKey,
+        attributes: Attributes::new(attributes),
+        sealed: None,
+        further_seals: Vec::new(),
+        guard: Guard::default(),
+    }
+}
+
+/// A vault over an L1 and an L2, both Active; fetches of the L2 wait.
+async fn rig() -> Rig {
+    let folder = tempfile::tempdir().unwrap();
+    let memory = LockedMemory::new(MemoryKind::Locked, 64 * 1024).unwrap();
+    let store = Arc::new(Gated {
+        store: MemoryStore::new(MemoryLimits::default()),
+        gated: "l2",
+        waiting: Semaphore::new(0),
+        released: Semaphore::new(0),
+    });
+    let roots = Roots::software_only(folder.path(), memory.clone());
+    let (clock, entropy) = (Arc::new(SystemClock::default()), Arc::new(SystemEntropy::new()));
+    let vault =
+        Vault::new(store.clone(), roots, memory, clock, entropy, Arc::new(NoAudit), Metrics::unregistered());
+    let location =
+        KeyValueLocation { value: "software:acme".into(), location_type: KeyValueLocationType::Uri };
+    vault.roots.establish(&location.value).unwrap();
+    let l1 = record("l1", Attribute::KeyValueLocation(location));
+    let mut l2 = record("l2", chain::wrapping_key_link("l1".into()));
+    l2.sequence = 2;
+    let envelope = vault.generate(&l2, &l1).await.unwrap();
+    l2.sealed = Some(Sealed { key: "l1".into(), envelope });
+    let changes = [&l1, &l2].map(|record| Change::Insert(Arc::new(record.clone()))).to_vec();
+    store.commit(changes).await.unwrap();
+    Rig { store, vault: Arc::new(vault), l2, _folder: folder }
+}
+
+impl Rig {
+    /// Begins to open the L2, as far as the store.
+    async fn opening(&self) -> tokio::task::JoinHandle<Result<Arc<UnsealedKey>, VaultError>> {
+        let vault = Arc::clone(&self.vault);
+        let opening = tokio::spawn(async move { vault.open(&"l2".into(), &"acme".into()).await });
+        self.store.waiting.acquire().await.unwrap().forget();
+        opening
+    }
+
+    async fn opened(&self) -> Arc<UnsealedKey> {
+        let opening = self.opening().await;
+        self.store.released.add_permits(1);
+        opening.await.unwrap().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn a_key_that_is_forgotten_while_it_is_opened_is_not_handed_out() {
+    let rig = rig().await;
+    let opening = rig.opening().await;
+    // The record is Active in the hands of whoever opens it, and destroyed in the store.
+    let mut destroyed = Record { version: 2, sealed: None, ..rig.l2.clone() };
+    destroyed.set(Attribute::State(State::Destroyed));
+    rig.store.commit(vec![Change::Replace(Arc::new(destroyed))]).await.unwrap();
+    rig.vault.forget_changed(&rig.l2);
+    rig.store.released.add_permits(2);
+    assert_eq!(opening.await.unwrap().err(), Some(VaultError::Missing));
+    assert_eq!((rig.vault.opened_keys(), rig.vault.memory.used_bytes()), (0, 0));
+}
+
+#[tokio::test]
+async fn a_forgotten_key_is_zeroized_whoever_holds_it() {
+    let rig = rig().await;
+    for forget in [|vault: &Vault| vault.forget("l2"), |vault: &Vault| vault.forget_tenant("acme")] {
+        let key = rig.opened().await;
+        assert!(key.with(|_| ()).is_some() && rig.vault.opened("l2").is_some());
+        rig.vault.forget_tenant("globex");
+        assert!(key.with(|_| ()).is_some());
+        forget(&rig.vault);
+        assert!(key.with(|_| ()).is_none() && rig.vault.opened("l2").is_none());
+        assert_eq!(rig.vault.memory.used_bytes(), 0);
+    }
+}
+
+#[tokio::test]
+async fn whoever_gives_up_opening_leaves_it_to_the_next() {
+    let rig = rig().await;
+    let abandoned = rig.opening().await;
+    let vault = Arc::clone(&rig.vault);
+    let next = tokio::spawn(async move { vault.open(&"l2".into(), &"acme".into()).await });
+    abandoned.abort();
+    assert!(abandoned.await.unwrap_err().is_cancelled());
+    rig.store.waiting.acquire().await.unwrap().forget();
+    rig.store.released.add_permits(1);
+    assert!(next.await.unwrap().unwrap().with(|_| ()).is_some());
+}
