@@ -78,6 +78,8 @@ pub struct RequestLimits {
     pub maximum_plaintext_bytes: usize,
     /// Items of a batch. Default: 256.
     pub maximum_batch_items: usize,
+    /// Bytes of one response; an item of a batch whose answer does not fit fails by itself. Default: 8 MiB.
+    pub maximum_response_bytes: usize,
     /// Identifiers that one Locate returns. Default: 1,000.
     pub maximum_located_items: usize,
     /// The lease that Obtain Lease grants on an L3, in seconds: how long a Gateway that is cut off goes on, and how long a
@@ -93,6 +95,7 @@ impl Default for RequestLimits {
         Self {
             maximum_plaintext_bytes: kmip_ttlv::Limits::DEFAULT_MESSAGE_BYTES - MESSAGE_SLACK_BYTES,
             maximum_batch_items: 256,
+            maximum_response_bytes: 8 << 20,
             maximum_located_items: 1_000,
             lease_time_seconds: 5,
             longest_lease_seconds: 5,

@@ -175,6 +175,7 @@ fn settings(config: &Config) -> ServiceSettings {
     let requests = &config.requests;
     ServiceSettings {
         maximum_batch_items: requests.maximum_batch_items,
+        maximum_response_bytes: requests.maximum_response_bytes,
         maximum_located_items: requests.maximum_located_items,
         lease_time_seconds: requests.lease_time_seconds,
         server_name: "krypton-core".to_owned(),

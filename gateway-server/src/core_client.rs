@@ -228,6 +228,13 @@ impl Sealer for CoreSealer {
         }
     }
 
+    async fn admit(&self, binding: &Binding, sealed: &Sealed) -> Result<(), SealerError> {
+        if !self.root_keys.is_of_tenant(&sealed.key, &binding.tenant).await? {
+            return Err(SealerError::Damaged);
+        }
+        self.leases.ensure(&sealed.key).await
+    }
+
     fn may_use(&self, key: &str) -> bool {
         self.leases.is_live(key)
     }

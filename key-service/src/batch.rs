@@ -26,6 +26,7 @@ use crate::context::{Context, is_harmless};
 use crate::fault::Fault;
 use crate::port::{Event, Outcome};
 use crate::principal::Principal;
+use crate::response_room::{Room, too_large};
 use crate::service::Service;
 
 /// What a server does with single operations.
@@ -63,7 +64,8 @@ pub async fn answer(
     }
     let mut batch = Batch { operations, service, principal, limits, header: &message.header };
     let items = batch.run(&message.items).await;
-    respond(&message.header, items, service.clock.now())
+    let maximum = service.settings.maximum_response_bytes;
+    respond(&message.header, items, maximum, service.clock.now())
 }
 
 /// Answers a message that cannot be read, in its own version as far as that can be told.
@@ -96,7 +98,7 @@ fn nearest_supported(version: Version) -> Version {
 
 fn refuse_message(header: &RequestHeader, fault: &Fault, now: DateTime) -> SecretBuffer {
     let message = ByteString::from(fault.message.as_ref());
-    respond(header, vec![ResponseBatchItem::failure(None, fault.reason, message)], now)
+    respond(header, vec![ResponseBatchItem::failure(None, fault.reason, message)], usize::MAX, now)
 }
 
 /// Refuses what the header asks for and the server cannot give.
@@ -154,9 +156,10 @@ impl Batch<'_> {
         let mut context = Context::new(self.service, self.principal, self.header.protocol_version);
         context.commits_each = commits_each;
         context.client_correlation_value = self.header.client_correlation_value.clone();
+        let mut room = Room::new(self.header, items, self.service.settings.maximum_response_bytes);
         let mut answers: Vec<ResponseBatchItem> = Vec::with_capacity(items.len());
         for item in items {
-            let outcome = self.run_item(&mut context, item, commits_each).await;
+            let outcome = self.run_item(&mut context, item, commits_each, &mut room).await;
             vault_keys.push(context.take_vault_keys());
             context.placeholders.remember(outcome.as_ref().ok());
             let failed = outcome.is_err();
@@ -182,9 +185,10 @@ impl Batch<'_> {
         context: &mut Context<'_>,
         item: &RequestBatchItem,
         commit: bool,
+        room: &mut Room,
     ) -> Result<Response, Fault> {
         let operation = self.route(item)?;
-        let outcome = self.attempt(context, operation, item, commit).await;
+        let outcome = self.attempt(context, operation, item, commit, room).await;
         if !is_harmless(operation) {
             self.service.audit.record(self.event(context, item, operation, &outcome)).await?;
         }
@@ -213,6 +217,7 @@ impl Batch<'_> {
         operation: Operation,
         item: &RequestBatchItem,
         commit: bool,
+        room: &mut Room,
     ) -> Result<Response, Fault> {
         let version = self.header.protocol_version;
         let mut attempt = 0;
@@ -220,7 +225,13 @@ impl Batch<'_> {
             let request =
                 item.decode(operation, self.limits, version).unwrap_or(Err(unreachable_payload()))?;
             let mark = context.mark();
-            let mut outcome = self.operations.handle(context, request).await;
+            let mut outcome = self.operations.handle(context, request).await.and_then(|response| {
+                // Before anything is committed: what is not answered has not happened.
+                if !response.is_known(version) {
+                    return Err(unspeakable());
+                }
+                room.measure(item, &response).map(|taken| (response, taken))
+            });
             if outcome.is_ok() && commit {
                 outcome = match context.commit().await {
                     Ok(()) => outcome,
@@ -235,8 +246,10 @@ impl Batch<'_> {
                         return Err(fault);
                     }
                 }
-                Ok(response) if response.is_known(version) => return Ok(response),
-                Ok(_) => return Err(unspeakable()),
+                Ok((response, taken)) => {
+                    room.take(taken);
+                    return Ok(response);
+                }
             }
         }
     }
@@ -332,20 +345,21 @@ fn revoked_meanwhile() -> Fault {
     Fault::permission_denied("the root key of the object was revoked or its lease has ended")
 }
 
-/// Writes the response, or refuses to if it is larger than the client can take.
-fn respond(request: &RequestHeader, items: Vec<ResponseBatchItem>, now: DateTime) -> SecretBuffer {
+/// Writes the response. One item that was not measured before may turn out to be too large here; of several, each was judged.
+fn respond(
+    request: &RequestHeader,
+    items: Vec<ResponseBatchItem>,
+    maximum: usize,
+    now: DateTime,
+) -> SecretBuffer {
     let mut response = ResponseMessage { header: response_header(request, items.len(), now), items };
     let mut writer = Writer::with_capacity(RESPONSE_CAPACITY_BYTES);
     response.write(&mut writer);
-    let maximum =
-        request.maximum_response_size.and_then(|size| usize::try_from(size).ok()).unwrap_or(usize::MAX);
     if writer.len() <= maximum {
         return writer.finish();
     }
-    let too_large =
-        Fault::new(ResultReason::ResponseTooLarge, "the response is larger than Maximum Response Size");
-    for item in &mut response.items {
-        *item = fail_item(item, &too_large);
+    if let [only] = &mut response.items[..] {
+        *only = fail_item(only, &too_large());
     }
     let mut writer = Writer::with_capacity(RESPONSE_CAPACITY_BYTES);
     response.write(&mut writer);

@@ -73,6 +73,18 @@ impl<'a> Context<'a> {
         Ok(object)
     }
 
+    /// Makes sure that the vault allows the object of a record to be used, by a client that has it already.
+    ///
+    /// # Errors
+    /// If the vault refuses, or cannot be asked.
+    pub async fn admit(&self, record: &Record) -> Result<(), Fault> {
+        if let Some(sealed) = &record.sealed {
+            self.service.sealer.admit(&record.binding(), sealed).await?;
+            self.note_vault_key(record);
+        }
+        Ok(())
+    }
+
     fn note_vault_key(&self, record: &Record) {
         if let Some(sealed) = &record.sealed {
             self.vault_keys.lock().unwrap_or_else(PoisonError::into_inner).push(sealed.key.clone());

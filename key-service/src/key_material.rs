@@ -124,7 +124,7 @@ pub async fn with_private_key<T: Send + 'static>(
     let compute = move || work(&private_key(&object, curve)?);
     match parameters::algorithm(record) {
         Some(A::Ec | A::Ecdsa | A::Ecdh | A::Ed25519) => compute(),
-        _ => context.service.workers.use_private_key(compute).await?,
+        _ => context.service.workers.use_private_key(context.principal, compute).await?,
     }
 }
 

@@ -35,6 +35,7 @@ pub mod principal;
 pub mod record;
 pub mod region;
 pub mod replacement;
+mod response_room;
 pub mod service;
 pub mod store;
 pub mod streams;

@@ -27,6 +27,8 @@ use crate::workers::Workers;
 pub struct ServiceSettings {
     /// Items of a batch at most.
     pub maximum_batch_items: usize,
+    /// Bytes of one response at most. An item of a batch whose answer does not fit fails by itself, and has done nothing.
+    pub maximum_response_bytes: usize,
     /// Identifiers that one Locate returns at most, and records that it looks at in one go.
     pub maximum_located_items: usize,
     /// The Lease Time of objects, in seconds: how long a client may use a key before it asks again.
@@ -44,7 +46,7 @@ pub struct ServiceSettings {
     /// Seconds after which an operation in several parts is given up if no further part comes.
     pub stream_idle_timeout_seconds: u32,
     /// Operations with private keys that run at a time; further ones wait. Each keeps a processor busy for
-    /// milliseconds.
+    /// milliseconds. One principal gets half of the places, one tenant never has others wait for more than one round.
     pub maximum_private_key_operations: usize,
     /// Key pairs that are generated at a time; further ones wait. An RSA pair keeps a processor busy for up to seconds.
     pub maximum_key_pair_generations: usize,
@@ -63,6 +65,7 @@ impl Default for ServiceSettings {
     fn default() -> Self {
         Self {
             maximum_batch_items: 256,
+            maximum_response_bytes: 8 << 20,
             maximum_located_items: 1_000,
             lease_time_seconds: 3_600,
             maximum_random_bytes: 64 * 1024,

@@ -454,6 +454,13 @@ impl ResponseMessage {
     }
 }
 
+/// Bytes of a payload in a response of `version`.
+pub fn payload_length(payload: &Response, version: Version) -> usize {
+    let mut writer = Writer::new();
+    payload.write(&mut writer, version);
+    writer.len()
+}
+
 impl ResponseBatchItem {
     /// A success that returns `payload`.
     pub fn success(payload: Response) -> Self {

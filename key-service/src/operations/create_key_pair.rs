@@ -87,7 +87,7 @@ pub(super) async fn generate(
         let key = crypto::PrivateKey::generate(kind.algorithm, kind.length, kind.curve, &*entropy)?;
         Pair::encode(&key, kind)
     };
-    context.service.workers.generate_key_pair(compute).await?
+    context.service.workers.generate_key_pair(context.principal, compute).await?
 }
 
 /// Keeps a pair; the halves are linked to each other.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kmip_protocol::attribute::{Attribute, Attributes};
+use kmip_protocol::attribute::{Attribute, AttributeType, Attributes};
 use kmip_protocol::codec::Secret;
 use kmip_protocol::enumeration::{
     CryptographicAlgorithm, DerivationMethod, KeyFormatType, LinkType, ObjectType, ResultReason,
@@ -17,6 +17,7 @@ use kmip_protocol::operation::{DeriveKeyRequest, DeriveKeyResponse};
 use kmip_protocol::structures::DerivationParameters;
 
 use super::create::{judge_algorithm, key_bytes, symmetric_key};
+use super::create_split_key::override_with;
 use crate::attribute_rules::link_newest;
 use crate::context::Context;
 use crate::creation::{self, Origin};
@@ -28,13 +29,17 @@ use crate::{key_material, parameters, usage};
 /// Objects that one key is derived from at most: a key and the data for it.
 const MAXIMUM_BASES: usize = 2;
 
+/// Bytes that are derived at least from an object that does not leave in the clear.
+const MINIMUM_GUARDED_BYTES: usize = 16;
+
 pub(super) async fn handle(
     context: &mut Context<'_>,
     request: DeriveKeyRequest,
 ) -> Result<DeriveKeyResponse, Fault> {
-    let attributes = creation::with_templates(context, request.attributes).await?;
+    let mut attributes = creation::with_templates(context, request.attributes).await?;
     let wanted = Wanted::of(context, request.object_type, &attributes)?;
     let bases = bases(context, &request.unique_identifiers, wanted.bytes).await?;
+    guard(&bases, &mut attributes, wanted.bytes)?;
     let (method, given) = (request.derivation_method, request.derivation_parameters);
     let material = match method {
         DerivationMethod::AsymmetricKey => agree(context, &bases, wanted.bytes).await?,
@@ -132,6 +137,25 @@ async fn bases(
     Ok(bases)
 }
 
+/// What is derived is guarded as what it is derived from: by a cipher with a known key, say, the whole base could be had from it.
+/// Nor may it be so short that its value can be found by trying it.
+fn guard(bases: &[Arc<Record>], attributes: &mut Attributes, bytes: usize) -> Result<(), Fault> {
+    let is_sensitive = bases.iter().any(|base| base.flag(AttributeType::Sensitive));
+    let is_extractable = bases.iter().all(|base| base.flag(AttributeType::Extractable));
+    if is_sensitive {
+        override_with(attributes, Attribute::Sensitive(true));
+    }
+    if !is_extractable {
+        override_with(attributes, Attribute::Extractable(false));
+    }
+    if (is_sensitive || !is_extractable) && bytes < MINIMUM_GUARDED_BYTES {
+        let message =
+            "so short a value would give away the sensitive or non-extractable object it is derived from";
+        return Err(Fault::invalid_field(message));
+    }
+    Ok(())
+}
+
 /// From a key, and Derivation Data that the request gives or a second object of the type Secret Data holds (7.12).
 async fn derive(
     context: &Context<'_>,
@@ -166,7 +190,9 @@ async fn derive(
     };
     // Only a password takes long to stretch.
     match method {
-        DerivationMethod::Pbkdf2 => context.service.workers.stretch_password(compute).await?,
+        DerivationMethod::Pbkdf2 => {
+            context.service.workers.stretch_password(context.principal, compute).await?
+        }
         _ => compute(),
     }
 }

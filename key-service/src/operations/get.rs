@@ -99,7 +99,10 @@ async fn converted(
     let convert = move || key_material::convert(&mut object, wanted, curve).map(|()| object);
     let is_slow = record.object_type == ObjectType::PrivateKey
         && parameters::algorithm(record) == Some(CryptographicAlgorithm::Rsa);
-    if is_slow { context.service.workers.use_private_key(convert).await? } else { convert() }
+    if !is_slow {
+        return convert();
+    }
+    context.service.workers.use_private_key(context.principal, convert).await?
 }
 
 /// An object that was served is not fresh (4.24).

@@ -26,6 +26,7 @@ pub(super) async fn handle(
     }
     usage::judge_dates(context, &record, Purpose::Protect)
         .map_err(|_| Fault::permission_denied("the object does not protect any more"))?;
+    context.admit(&record).await?;
     let limits = allocated(limits, request.usage_limits_count)?;
     let mut counted = Record::clone(&record);
     counted.set(Attribute::UsageLimits(limits));

@@ -23,7 +23,8 @@ pub(super) async fn handle(
     let index = request.new_attribute.instances.first().and_then(|instance| instance.index);
     let current = request.current_attribute.instances.first().map(|instance| &instance.attribute);
     let mut changed = Record::clone(&record);
-    let answer = if current.is_none() && index.is_none() && is_first_name(&record, &attribute) {
+    let names_first = !context.version.tags_attributes() && is_first_name(&record, &attribute);
+    let answer = if current.is_none() && index.is_none() && names_first {
         attribute_rules::judge_added(&record, &attribute, context.service.settings.maximum_attributes)?;
         let index = changed.add(attribute.clone());
         Instance { index: Some(index), attribute }
@@ -42,8 +43,8 @@ pub(super) async fn handle(
     })
 }
 
-/// Whether a name is given to an object that has none. The specification has that fail, but Synology DSM names what it
-/// has registered in no other way, and makes no keys where it is refused.
+/// Whether a name is given to an object that has none. The specification has that fail, but Synology DSM, which speaks 1.x, names
+/// what it has registered in no other way, and makes no keys where it is refused.
 fn is_first_name(record: &Record, attribute: &Attribute) -> bool {
     matches!(attribute, Attribute::Name(_)) && record.attribute(AttributeType::Name).is_none()
 }

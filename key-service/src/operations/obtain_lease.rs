@@ -11,6 +11,7 @@ pub(super) async fn handle(
     request: ObtainLeaseRequest,
 ) -> Result<ObtainLeaseResponse, Fault> {
     let record = context.live_object(request.unique_identifier.as_ref()).await?;
+    context.admit(&record).await?;
     let last_change_date = record.date(AttributeType::LastChangeDate);
     Ok(ObtainLeaseResponse {
         unique_identifier: record.unique_identifier.clone(),

@@ -65,6 +65,11 @@ pub trait Sealer: Send + Sync + 'static {
     /// Opens what [`seal`](Self::seal) made.
     async fn unseal(&self, binding: &Binding, sealed: &Sealed) -> Result<Secret, SealerError>;
 
+    /// Makes sure that a sealed object may be used now, without opening it: for uses that happen elsewhere.
+    async fn admit(&self, _binding: &Binding, _sealed: &Sealed) -> Result<(), SealerError> {
+        Ok(())
+    }
+
     /// Whether what was sealed or opened under a key may still be used at this moment. Asked again right before an answer
     /// is given: the key may have been revoked since.
     fn may_use(&self, _key: &str) -> bool {

@@ -1,15 +1,17 @@
-//! What Get Attributes tells to legacy clients.
+//! What Get Attributes tells to legacy clients; what Modify Attribute does for some.
 
 use bytestring::ByteString;
 use kmip_protocol::Version;
-use kmip_protocol::attribute::{Attribute, AttributeReference, AttributeType, CustomAttribute, CustomValue};
-use kmip_protocol::enumeration::CryptographicAlgorithm;
+use kmip_protocol::attribute::{
+    Attribute, AttributeReference, AttributeType, Attributes, CustomAttribute, CustomValue,
+};
+use kmip_protocol::enumeration::{CryptographicAlgorithm, ResultReason};
 use kmip_protocol::mask::CryptographicUsageMask as Mask;
-use kmip_protocol::operation::{GetAttributesRequest, GetAttributesResponse};
+use kmip_protocol::operation::{GetAttributesRequest, GetAttributesResponse, ModifyAttributeRequest};
 use kmip_protocol::version::{SUPPORTED, V1_0, V1_4, V2_1};
 
 use crate::service::ServiceSettings;
-use crate::testing::{Server, active, id, symmetric_key};
+use crate::testing::{Server, active, id, name, symmetric_key};
 
 /// A server that takes these for legacy clients, and a key with a custom attribute in it. Clients are called `app`.
 async fn server_with_key(legacy_attribute_clients: &[&str]) -> (Server, ByteString) {
@@ -74,5 +76,23 @@ async fn other_clients_get_everything() {
         let (server, key) = server_with_key(clients).await;
         let told = told(&server, V1_4, &key, &[]).await;
         assert!(holds(&told, "Extractable") && holds(&told, "x-number"));
+    }
+}
+
+#[tokio::test]
+async fn a_nameless_object_is_named_by_modify_attribute_at_1x_only() {
+    let (server, key) = server_with_key(&[]).await;
+    for version in SUPPORTED {
+        let request = ModifyAttributeRequest {
+            unique_identifier: id(&key),
+            current_attribute: Attributes::default(),
+            new_attribute: Attributes::new([name("first")]),
+        };
+        let modified = server.ask_as(&server.principal, *version, request).await;
+        let outcome = modified.map(drop).err();
+        match version.tags_attributes() {
+            true => assert_eq!(outcome, Some(ResultReason::AttributeNotFound), "{version}"),
+            false => assert_eq!(outcome, None, "{version}"),
+        }
     }
 }

@@ -3,8 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod attributes;
+mod batches;
 mod certificates;
 mod cryptography;
+mod guards;
 mod keys;
 mod known_answers;
 mod lifecycle;
