@@ -55,9 +55,15 @@ pub struct CoreConfig {
     /// Objects that are sealed or unsealed in one message at most.
     #[serde(default = "CoreConfig::default_maximum_batch_items")]
     pub maximum_batch_items: usize,
-    /// Messages under way to the Core at once.
+    /// Bytes of objects in one message at most; a larger object travels alone.
+    #[serde(default = "CoreConfig::default_maximum_batch_bytes")]
+    pub maximum_batch_bytes: usize,
+    /// Messages under way to the Core at once. Each carries objects of one tenant.
     #[serde(default = "CoreConfig::default_concurrent_messages")]
     pub concurrent_messages: usize,
+    /// Of these, messages of one tenant: one whose root is slow leaves the others to others.
+    #[serde(default = "CoreConfig::default_concurrent_messages_per_tenant")]
+    pub concurrent_messages_per_tenant: usize,
 }
 
 impl CoreConfig {
@@ -65,7 +71,15 @@ impl CoreConfig {
         64
     }
 
+    fn default_maximum_batch_bytes() -> usize {
+        256 * 1024
+    }
+
     fn default_concurrent_messages() -> usize {
+        12
+    }
+
+    fn default_concurrent_messages_per_tenant() -> usize {
         4
     }
 }

@@ -1,7 +1,4 @@
 //! Seals and unseals through the Core: a KMIP client of the Core's restricted profile.
-//!
-//! Requests that arrive together travel together: each of a few messengers takes what is waiting, sends it as one
-//! batch, and hands out the answers. An idle Gateway adds no delay, a busy one shares the cost of a message.
 
 use std::sync::Arc;
 
@@ -11,7 +8,7 @@ use bytestring::ByteString;
 use key_service::chain::ObjectBinding;
 use key_service::creation::DEFAULT_SERVICE;
 use key_service::port::{Binding, Sealed, Sealer, SealerError};
-use kmip_net::{Client, ClientConnection, ClientError};
+use kmip_net::{Client, ClientConnection};
 use kmip_protocol::codec::Secret;
 use kmip_protocol::enumeration::{BatchErrorContinuationOption, ResultReason, ResultStatus};
 use kmip_protocol::identifier::UniqueIdentifier;
@@ -19,13 +16,29 @@ use kmip_protocol::message::{RequestHeader, RequestMessage, ResponseBatchItem, R
 use kmip_protocol::operation::{DecryptRequest, EncryptRequest, Request, Response};
 use kmip_protocol::version::V2_1;
 use kmip_ttlv::Limits;
-use tokio::sync::{Mutex, mpsc, oneshot};
 
+use crate::errands::{Bounds, Errands};
 use crate::leases::Leases;
 use crate::root_keys::{RootKeys, ServiceKey};
 
-/// Requests that wait for a messenger at most; more are refused at once.
-const MAXIMUM_WAITING: usize = 4096;
+/// Why a message has no answers.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SendError {
+    /// There is no answer.
+    #[error(transparent)]
+    Unanswered(SealerError),
+    /// The Core refuses the message as a whole: it may be too large.
+    #[error(transparent)]
+    Refused(SealerError),
+}
+
+impl From<SendError> for SealerError {
+    fn from(error: SendError) -> Self {
+        match error {
+            SendError::Unanswered(error) | SendError::Refused(error) => error,
+        }
+    }
+}
 
 /// A connection to the Core that speaks whole messages.
 pub(crate) struct CoreLink {
@@ -55,29 +68,33 @@ impl CoreLink {
 
     /// Opens a connection of its own.
     pub(crate) async fn open(&self) -> Result<ClientConnection, SealerError> {
-        self.client.open().await.map_err(unavailable)
+        self.client.open().await.map_err(|error| SealerError::Unavailable(error.to_string()))
     }
 
     /// Sends requests that may be sent twice as one batch; returns as many answers.
-    pub(crate) async fn send(&self, requests: &[Request]) -> Result<Vec<ResponseBatchItem>, SealerError> {
+    pub(crate) async fn send(&self, requests: &[Request]) -> Result<Vec<ResponseBatchItem>, SendError> {
         let mut header = self.header(requests.len());
+        // What we could not read is to fail by itself, not with the whole message.
+        header.maximum_response_size = i32::try_from(self.limits.message_bytes).ok();
         header.batch_error_continuation_option = Some(BatchErrorContinuationOption::Continue);
-        let response =
-            self.client.exchange(RequestMessage::write(&header, requests)).await.map_err(unavailable)?;
+        let answered = self.client.exchange(RequestMessage::write(&header, requests)).await;
+        let response = answered.map_err(|error| unanswered(error.to_string()))?;
         let message = ResponseMessage::read(&response, self.limits)
-            .map_err(|error| SealerError::Unavailable(format!("the Core's answer is malformed: {error}")))?;
+            .map_err(|error| unanswered(format!("the Core's answer is malformed: {error}")))?;
         if message.items.len() != requests.len() {
             return Err(match message.items.into_iter().next() {
-                Some(item) if item.result_status != ResultStatus::Success => refusal(&item),
-                _ => SealerError::Unavailable("the Core answered another number of items".to_owned()),
+                Some(item) if item.result_status != ResultStatus::Success => {
+                    SendError::Refused(refusal(&item))
+                }
+                _ => unanswered("the Core answered another number of items".to_owned()),
             });
         }
         Ok(message.items)
     }
 }
 
-fn unavailable(error: ClientError) -> SealerError {
-    SealerError::Unavailable(error.to_string())
+fn unanswered(why: String) -> SendError {
+    SendError::Unanswered(SealerError::Unavailable(why))
 }
 
 /// What a failed item means for the object that it was about.
@@ -93,34 +110,18 @@ pub(crate) fn refusal(item: &ResponseBatchItem) -> SealerError {
     }
 }
 
-/// One request on its way to the Core.
-struct Errand {
-    request: Request,
-    answer: oneshot::Sender<Result<Response, SealerError>>,
-}
-
 /// The Core, as a [`Sealer`]. Nothing is sealed or opened without a live lease on the L3, and what was opened is remembered
 /// under it.
 pub(crate) struct CoreSealer {
-    errands: mpsc::Sender<Errand>,
+    errands: Errands,
     root_keys: RootKeys,
     leases: Arc<Leases>,
 }
 
 impl CoreSealer {
-    /// Starts the messengers. They end when the sealer is dropped.
-    pub(crate) fn start(
-        link: Arc<CoreLink>,
-        leases: Arc<Leases>,
-        maximum_batch_items: usize,
-        concurrent_messages: usize,
-    ) -> Self {
-        let (errands, waiting) = mpsc::channel(MAXIMUM_WAITING);
-        let waiting = Arc::new(Mutex::new(waiting));
-        for _ in 0..concurrent_messages.max(1) {
-            tokio::spawn(run_errands(link.clone(), waiting.clone(), maximum_batch_items.max(1)));
-        }
-        Self { errands, root_keys: RootKeys::new(link), leases }
+    /// Asks over `link`, so much at a time.
+    pub(crate) fn new(link: Arc<CoreLink>, leases: Arc<Leases>, bounds: Bounds) -> Self {
+        Self { errands: Errands::start(&link, bounds), root_keys: RootKeys::new(link), leases }
     }
 
     async fn service_key(&self, binding: &Binding) -> Result<ByteString, SealerError> {
@@ -131,16 +132,6 @@ impl CoreSealer {
         }
     }
 
-    async fn ask(&self, request: impl Into<Request>) -> Result<Response, SealerError> {
-        let (answer, answered) = oneshot::channel();
-        let errand = Errand { request: request.into(), answer };
-        let overloaded = |_| SealerError::Unavailable("too many requests wait for the Core".to_owned());
-        self.errands.try_send(errand).map_err(overloaded)?;
-        answered
-            .await
-            .unwrap_or_else(|_| Err(SealerError::Unavailable("the Gateway is shutting down".to_owned())))
-    }
-
     async fn seal_under(
         &self,
         key: &ByteString,
@@ -148,7 +139,7 @@ impl CoreSealer {
         plaintext: Secret,
     ) -> Result<Sealed, SealerError> {
         self.leases.ensure(key).await?;
-        let opened = plaintext.share();
+        let (opened, bytes) = (plaintext.share(), plaintext.len());
         let request = EncryptRequest {
             unique_identifier: Some(UniqueIdentifier::Text(key.clone())),
             cryptographic_parameters: None,
@@ -159,7 +150,7 @@ impl CoreSealer {
             final_indicator: None,
             authenticated_encryption_additional_data: Some(ObjectBinding::from(binding).encode()),
         };
-        match self.ask(request).await? {
+        match self.errands.ask(&binding.tenant, bytes, request).await? {
             Response::Encrypt(encrypted) => {
                 let envelope = Bytes::copy_from_slice(encrypted.data.ok_or_else(malformed)?.expose());
                 let sealed = Sealed { key: key.clone(), envelope };
@@ -218,7 +209,7 @@ impl Sealer for CoreSealer {
             authenticated_encryption_additional_data: Some(ObjectBinding::from(binding).encode()),
             authenticated_encryption_tag: None,
         };
-        match self.ask(request).await? {
+        match self.errands.ask(&binding.tenant, sealed.envelope.len(), request).await? {
             Response::Decrypt(decrypted) => {
                 let opened = decrypted.data.ok_or_else(malformed)?;
                 self.leases.remember(binding, sealed, &opened);
@@ -237,37 +228,5 @@ impl Sealer for CoreSealer {
 
     fn may_use(&self, key: &str) -> bool {
         self.leases.is_live(key)
-    }
-}
-
-/// Takes what is waiting, up to a batch, and runs it, until the sealer is gone.
-async fn run_errands(link: Arc<CoreLink>, waiting: Arc<Mutex<mpsc::Receiver<Errand>>>, maximum: usize) {
-    loop {
-        let mut errands = Vec::new();
-        if waiting.lock().await.recv_many(&mut errands, maximum).await == 0 {
-            return;
-        }
-        let (requests, answers): (Vec<_>, Vec<_>) =
-            errands.into_iter().map(|errand| (errand.request, errand.answer)).unzip();
-        match link.send(&requests).await {
-            Ok(items) => {
-                for (item, answer) in items.into_iter().zip(answers) {
-                    // Whoever asked may have gone: nobody is left to tell.
-                    let _ = answer.send(outcome(item));
-                }
-            }
-            Err(error) => {
-                for answer in answers {
-                    let _ = answer.send(Err(error.clone()));
-                }
-            }
-        }
-    }
-}
-
-fn outcome(item: ResponseBatchItem) -> Result<Response, SealerError> {
-    match item.payload {
-        Some(payload) if item.result_status == ResultStatus::Success => Ok(payload),
-        _ => Err(refusal(&item)),
     }
 }

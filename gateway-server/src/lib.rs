@@ -3,13 +3,14 @@
 //!
 //! * [`config`]: what an operator may choose.
 //! * `handler`: from frames to the rules of KMIP (crate `key-service`).
-//! * `core_client`, `root_keys`: the Core as the port that seals.
+//! * `core_client`, `root_keys`, `errands`: the Core as the port that seals.
 //! * `leases`, `recall`, `key_cache`: opened keys, for as long as the Core allows.
 
 #![forbid(unsafe_code)]
 
 pub mod config;
 mod core_client;
+mod errands;
 mod handler;
 mod key_cache;
 mod leases;
@@ -35,6 +36,7 @@ use prometheus_client::registry::Registry;
 
 use crate::config::{CacheConfig, Config, CoreConfig};
 use crate::core_client::{CoreLink, CoreSealer};
+use crate::errands::Bounds;
 use crate::handler::Handler;
 use crate::key_cache::KeyCache;
 use crate::leases::Leases;
@@ -159,7 +161,13 @@ fn seal_with_core(
         async move { leases.look_after().await }
     });
     tokio::spawn(recall::listen(link.clone(), leases.clone(), clock));
-    Ok(CoreSealer::start(link, leases, config.maximum_batch_items, config.concurrent_messages))
+    let bounds = Bounds {
+        items: config.maximum_batch_items,
+        bytes: config.maximum_batch_bytes,
+        messages: config.concurrent_messages,
+        messages_per_tenant: config.concurrent_messages_per_tenant,
+    };
+    Ok(CoreSealer::new(link, leases, bounds))
 }
 
 /// A name for this life of this Gateway.

@@ -5,11 +5,13 @@ use std::path::Path;
 
 use bytestring::ByteString;
 use kmip_net::{Client, ClientError, ClientSettings, ReloadableTls, TlsSettings};
-use kmip_protocol::attribute::{Attribute, Attributes, CryptographicParameters, Name, RevocationReason};
+use kmip_protocol::attribute::{
+    Attribute, Attributes, CryptographicParameters, Name, RevocationReason, UsageLimits,
+};
 use kmip_protocol::codec::Secret;
 use kmip_protocol::enumeration::{
     BlockCipherMode, CryptographicAlgorithm, KeyFormatType, NameType, ObjectType, ResultReason, ResultStatus,
-    RevocationReasonCode,
+    RevocationReasonCode, UsageLimitsUnit,
 };
 use kmip_protocol::identifier::UniqueIdentifier;
 use kmip_protocol::key_block::{KeyBlock, KeyMaterial, KeyValue};
@@ -81,12 +83,22 @@ impl Application {
     /// Makes an AES-256 key of this name in a service's group.
     pub async fn create_in(&self, name: &str, group: Option<&str>) -> Result<ByteString, Failure> {
         let group = group.map(|group| Attribute::ObjectGroup(ByteString::from(group)));
-        let attributes = Attributes::new(described(name).into_iter().chain(group));
+        self.create_with(Attributes::new(described(name).into_iter().chain(group))).await
+    }
+
+    async fn create_with(&self, attributes: Attributes) -> Result<ByteString, Failure> {
         let object_type = ObjectType::SymmetricKey;
         match self.ask(CreateRequest { object_type, attributes, protection_storage_masks: None }).await? {
             Response::Create(created) => Ok(created.unique_identifier),
             other => panic!("{other:?}"),
         }
+    }
+
+    /// Makes an AES-256 key of this name that protects so many bytes.
+    pub async fn create_limited(&self, name: &str, total: i64) -> Result<ByteString, Failure> {
+        let limits = Attribute::UsageLimits(UsageLimits { total, count: None, unit: UsageLimitsUnit::Byte });
+        let attributes = Attributes::new(described(name).into_iter().chain([limits]));
+        self.create_with(attributes).await
     }
 
     /// Stores an AES-256 key under this name.

@@ -59,6 +59,14 @@ impl System {
         self.folder.path().join("run")
     }
 
+    /// Sets a key (`table.key = value`) in the configuration of the Core or the Gateway.
+    pub fn set(&self, name: &str, setting: &str) {
+        let path = self.run().join(format!("{name}.toml"));
+        let mut configuration: toml::Table = std::fs::read_to_string(&path).unwrap().parse().unwrap();
+        merge(&mut configuration, setting.parse().unwrap());
+        std::fs::write(&path, configuration.to_string()).unwrap();
+    }
+
     /// Starts the Core or the Gateway and waits until it serves.
     pub fn start_server(&self, name: &str) -> Server {
         self.start_with(name, &self.run().join(format!("{name}.toml")))
@@ -140,6 +148,15 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         end(&mut self.child, Signal::KILL);
+    }
+}
+
+fn merge(into: &mut toml::Table, from: toml::Table) {
+    for (key, value) in from {
+        match (into.get_mut(&key), value) {
+            (Some(toml::Value::Table(table)), toml::Value::Table(more)) => merge(table, more),
+            (_, value) => drop(into.insert(key, value)),
+        }
     }
 }
 
