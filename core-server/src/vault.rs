@@ -179,10 +179,24 @@ impl Vault {
             let is_anchor = |l1: &str| record.seals().any(|sealed| sealed.key == l1);
             self.anchors.retain(&record.unique_identifier, is_anchor);
         }
+        let is_live = matches!(record.state(), Some(State::PreActive | State::Active));
         match (Level::of(record), chain::tenant(record)) {
+            // An L1 that becomes an anchor: a tenant whose other root is lost must live to be sealed under this one.
+            (Level::L1, Some(tenant)) if is_live && !self.depends_on(tenant, &record.unique_identifier) => (),
             (Level::L1 | Level::L2, Some(tenant)) => self.forget_tenant(tenant),
             _ => self.forget(&record.unique_identifier),
         }
+    }
+
+    /// Whether something open, or being opened, of a tenant depends on what its L1 is like.
+    fn depends_on(&self, tenant: &str, l1: &str) -> bool {
+        let is_anchor =
+            |anchorage: &Anchorage| anchorage.anchors.iter().any(|anchor| anchor.unique_identifier == l1);
+        let places = self.places();
+        places.of_tenant(tenant).any(|place| match place.key.get() {
+            Some(key) => key.anchorage.as_ref().is_some_and(is_anchor),
+            None => true,
+        })
     }
 
     /// The L2s that are open now.

@@ -39,6 +39,10 @@ impl Places {
         self.by_key.values()
     }
 
+    pub(super) fn of_tenant(&self, tenant: &str) -> impl Iterator<Item = &Arc<Place>> {
+        self.by_tenant.get(tenant).into_iter().flatten().filter_map(|key| self.by_key.get(key))
+    }
+
     /// The place of a key; made if there is none.
     pub(super) fn take_or_make(&mut self, unique_identifier: &ByteString, tenant: &ByteString) -> Arc<Place> {
         if let Some(place) = self.by_key.get(unique_identifier) {

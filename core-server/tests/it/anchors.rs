@@ -122,6 +122,25 @@ async fn a_tenant_is_overdue_when_all_its_anchors_are_lost() {
     assert_eq!(refused.reason, ResultReason::GeneralFailure, "{}", refused.message);
 }
 
+#[tokio::test]
+async fn an_open_tenant_whose_root_is_lost_can_be_saved() {
+    let mut rig = rig().await;
+    rig.roots = "probe_interval_seconds = 0.05\nsovereignty_timeout_seconds = 20";
+    rig.restart().await;
+    let operator = rig.operator();
+    let acme = operator.provision("acme").await;
+    let gateway = rig.gateway("acme-gateway");
+    gateway.wrap(&acme.l3, &object(), b"x").await.unwrap();
+    rig.lose_root("acme");
+    rig.await_metric(LOST, 1).await;
+    let second = operator.add_l1("acme", "software:acme-2").await;
+    operator.add_anchor(&acme.l2, &second).await.unwrap();
+    gateway.wrap(&acme.l3, &object(), b"x").await.unwrap();
+    operator.delete_anchor(&acme.l2, &acme.l1).await.unwrap();
+    rig.restart().await;
+    rig.gateway("acme-gateway").wrap(&acme.l3, &object(), b"x").await.unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_l2_is_wrapped_anew_while_it_is_used() {
     let mut rig = rig().await;
