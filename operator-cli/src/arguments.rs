@@ -47,9 +47,12 @@ pub enum Command {
     Dev(DevSettings),
     /// Show how Core and Gateway are, and the tenants' chains of keys.
     Status,
-    /// Add, list and show tenants.
+    /// Add, list and show tenants, change and drill their anchors.
     #[command(subcommand)]
     Tenant(TenantCommand),
+    /// Show which tenants are unsealed, and how their roots stand.
+    #[command(subcommand)]
+    Unseal(UnsealCommand),
     /// Close a tenant, a service of it, or the whole region, for good. Returns when no Gateway can use the keys any more.
     Revoke(RevokeSettings),
     /// Make a new version of services' keys: the new one seals from now on, the old one opens what it sealed.
@@ -91,6 +94,9 @@ pub struct DevSettings {
     /// the tenant's name.
     #[arg(long, default_value = "software", value_name = "software|pkcs11:…")]
     pub l1: String,
+    /// How often the Core proves the roots of open tenants: how long a root that was switched off goes unnoticed.
+    #[arg(long, default_value_t = 30.0, value_name = "SECONDS")]
+    pub probe_interval_seconds: f64,
     /// Let applications make and use 3DES keys, as old tapes and the conformance cases do.
     #[arg(long)]
     pub insecure_allow_triple_des: bool,
@@ -107,9 +113,10 @@ pub enum TenantCommand {
     Add {
         /// The tenant.
         tenant: String,
-        /// Where the tenant's L1 root key is: a URI such as `software:NAME` (development only) or `pkcs11:…`.
-        #[arg(long, value_name = "URI")]
-        l1: String,
+        /// Where the tenant's L1 root key is: a URI such as `software:NAME` (development only) or `pkcs11:…`. May be
+        /// repeated: any one of several L1s opens the tenant.
+        #[arg(long, value_name = "URI", required = true)]
+        l1: Vec<String>,
         /// The service of the first L3; `default` where absent.
         #[arg(long)]
         service: Option<String>,
@@ -121,6 +128,52 @@ pub enum TenantCommand {
         /// The tenant.
         tenant: String,
     },
+    /// Add an L1 to a tenant, or take one away.
+    #[command(subcommand)]
+    Anchor(AnchorCommand),
+    /// Seal the tenant's L2 under another L1 instead of those it has; the tenant stays open.
+    Rewrap {
+        /// The tenant.
+        tenant: String,
+        /// Where the new L1 is.
+        #[arg(long, value_name = "URI")]
+        to: String,
+        /// The L1 that it replaces, by URI or identifier; all of them where absent.
+        #[arg(long, value_name = "L1")]
+        from: Option<String>,
+    },
+    /// Let each L1 open the tenant's L2, and tell how long it took. Fails if one does not.
+    Drill {
+        /// The tenant; all of them where absent.
+        tenant: Option<String>,
+    },
+}
+
+/// What can be done with anchors.
+#[derive(Debug, Subcommand)]
+pub enum AnchorCommand {
+    /// Seal the tenant's L2 under one L1 more.
+    Add {
+        /// The tenant.
+        tenant: String,
+        /// Where the L1 is.
+        #[arg(value_name = "URI")]
+        l1: String,
+    },
+    /// Drop the seal under an L1. The Core refuses unless another one opens the L2 at that moment.
+    Remove {
+        /// The tenant.
+        tenant: String,
+        /// The L1, by URI or identifier.
+        l1: String,
+    },
+}
+
+/// What can be asked about unsealing.
+#[derive(Debug, Subcommand)]
+pub enum UnsealCommand {
+    /// Each tenant: whether it is open, which L1 opened it, when one was proved last.
+    Status,
 }
 
 /// What is revoked.

@@ -3,28 +3,32 @@
 //! * [`arguments`]: what can be typed.
 //! * [`dev`]: a development stack on this machine.
 //! * [`status`]: how Core and Gateway are, and which tenants there are.
-//! * [`steer`]: adds tenants, revokes, rotates.
+//! * [`steer`]: adds tenants, revokes, rotates; [`anchor`]: a tenant's L1s, changed and drilled.
+//! * [`draw`]: a tenant's chain for people and programs; [`unseal`]: which tenants are open.
 //! * [`tenant`]: a tenant's chain of keys, read and made through KMIP; [`operator`]: the KMIP client for it.
 //! * [`admin`]: the health pages of the servers; [`child`]: what keeps a server from outliving us.
 
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod anchor;
 pub mod arguments;
 pub mod child;
 pub mod dev;
+pub mod draw;
 pub mod error;
 pub mod operator;
 pub mod output;
 pub mod status;
 pub mod steer;
 pub mod tenant;
+pub mod unseal;
 
 use std::process::ExitCode;
 
 use clap::Parser;
 
-use crate::arguments::{Arguments, Command};
+use crate::arguments::{Arguments, Command, UnsealCommand};
 use crate::error::Error;
 
 /// Does what the command line says.
@@ -51,6 +55,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
             Command::Dev(settings) => dev::run(&arguments.target.dir, settings, arguments.json).await,
             Command::Status => status::run(&arguments.target, arguments.json).await,
             Command::Tenant(command) => steer::tenant(&arguments.target, command, arguments.json).await,
+            Command::Unseal(UnsealCommand::Status) => unseal::run(&arguments.target, arguments.json).await,
             Command::Revoke(settings) => steer::revoke(&arguments.target, settings, arguments.json).await,
             Command::Rotate(settings) => steer::rotate(&arguments.target, settings, arguments.json).await,
             Command::RunWithParent { .. } => Ok(ExitCode::SUCCESS),

@@ -85,10 +85,30 @@ impl Operator {
         &self,
         requests: impl IntoIterator<Item = Request>,
     ) -> Result<Vec<Result<R, Error>>, Error> {
-        let requests: Vec<Request> = requests.into_iter().collect();
+        self.call_batch(requests.into_iter().collect(), BatchErrorContinuationOption::Continue).await
+    }
+
+    /// Does several operations in one message: all of them, or none.
+    ///
+    /// # Errors
+    /// If there is no answer, or one of them is refused.
+    pub async fn call_together<R: TryFrom<Response>>(
+        &self,
+        requests: impl IntoIterator<Item = Request>,
+    ) -> Result<Vec<R>, Error> {
+        let answers =
+            self.call_batch(requests.into_iter().collect(), BatchErrorContinuationOption::Undo).await?;
+        answers.into_iter().collect()
+    }
+
+    async fn call_batch<R: TryFrom<Response>>(
+        &self,
+        requests: Vec<Request>,
+        on_error: BatchErrorContinuationOption,
+    ) -> Result<Vec<Result<R, Error>>, Error> {
         let mut header = RequestHeader::new(V2_1, requests.len());
         if requests.len() > 1 {
-            header.batch_error_continuation_option = Some(BatchErrorContinuationOption::Continue);
+            header.batch_error_continuation_option = Some(on_error);
         }
         let sent = self.client.exchange_once(RequestMessage::write(&header, &requests)).await;
         let response = sent.map_err(|source| Error::Core { address: self.address.clone(), source })?;

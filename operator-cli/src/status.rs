@@ -10,10 +10,11 @@ use serde_json::{Value, json};
 use crate::admin::{Health, health};
 use crate::arguments::Target;
 use crate::dev::layout::Layout;
+use crate::draw::{self, levels};
 use crate::error::Error;
 use crate::operator::Operator;
 use crate::output;
-use crate::tenant::{Chain, Key, chains};
+use crate::tenant::{Chain, chains};
 
 /// One server's line.
 struct Server {
@@ -105,16 +106,14 @@ fn key_rows(chains: &BTreeMap<String, Chain>) -> Vec<Vec<String>> {
         for (level, key) in levels(chain) {
             let service = key.service.as_deref().unwrap_or("-");
             let state = key.state.to_string();
-            let wrapped_by = key.location.as_deref().or(key.wrapping_key.as_deref()).unwrap_or("-");
-            rows.push(row([tenant, level, service, &state, &key.unique_identifier, wrapped_by]));
+            let wrapped_by = match &key.location {
+                Some(location) => location.to_string(),
+                None => key.wrapping_keys.iter().map(|above| &**above).collect::<Vec<_>>().join(" "),
+            };
+            rows.push(row([tenant, level, service, &state, &key.unique_identifier, &wrapped_by]));
         }
     }
     rows
-}
-
-fn levels(chain: &Chain) -> impl Iterator<Item = (&'static str, &Key)> {
-    let levels = [("L1", &chain.roots), ("L2", &chain.tenant_keys), ("L3", &chain.service_keys)];
-    levels.into_iter().flat_map(|(level, keys)| keys.iter().map(move |key| (level, key)))
 }
 
 fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
@@ -131,20 +130,7 @@ fn as_json(servers: &[Server], chains: &BTreeMap<String, Chain>) -> Value {
             "problem": server.health.problem(),
         })
     });
-    let tenants = chains.iter().map(|(tenant, chain)| {
-        let keys: Vec<Value> = levels(chain).map(|(level, key)| key_json(level, key)).collect();
-        json!({ "tenant": tenant, "keys": keys })
-    });
+    let tenants =
+        chains.iter().map(|(tenant, chain)| json!({ "tenant": tenant, "keys": draw::keys_json(chain) }));
     json!({ "servers": servers.collect::<Vec<_>>(), "tenants": tenants.collect::<Vec<_>>() })
-}
-
-fn key_json(level: &str, key: &Key) -> Value {
-    json!({
-        "level": level,
-        "unique_identifier": &*key.unique_identifier,
-        "state": key.state.to_string(),
-        "service": key.service.as_deref(),
-        "location": key.location.as_deref(),
-        "wrapping_key": key.wrapping_key.as_deref(),
-    })
 }

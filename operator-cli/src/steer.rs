@@ -9,14 +9,15 @@ use kmip_protocol::attribute::Attributes;
 use kmip_protocol::attribute::RevocationReason;
 use kmip_protocol::enumeration::{RevocationReasonCode, State};
 use kmip_protocol::identifier::UniqueIdentifier;
-use kmip_protocol::operation::{ReKeyRequest, ReKeyResponse, RevokeRequest, RevokeResponse};
+use kmip_protocol::operation::{ReKeyRequest, ReKeyResponse, Request, RevokeRequest, RevokeResponse};
 use serde_json::{Value, json};
 
-use crate::arguments::{RevokeSettings, RotateSettings, Target, TenantCommand};
+use crate::arguments::{AnchorCommand, RevokeSettings, RotateSettings, Target, TenantCommand};
 use crate::error::Error;
 use crate::operator::Operator;
 use crate::output;
-use crate::tenant::{self, Chain, Key, chains};
+use crate::tenant::{self, Chain, Depth, Key, chains, chains_to};
+use crate::{anchor, draw};
 
 /// The service that is meant where none is named.
 const DEFAULT_SERVICE: &str = "default";
@@ -30,18 +31,40 @@ pub async fn tenant(target: &Target, command: &TenantCommand, json: bool) -> Res
     match command {
         TenantCommand::Add { tenant, l1, service } => {
             tenant::add(&operator, tenant, l1, service.as_deref().unwrap_or(DEFAULT_SERVICE)).await?;
-            show(&chains(&operator, Some(tenant)).await?, json);
+            show(&operator, tenant, json).await?;
         }
-        TenantCommand::Show { tenant } => {
-            let chains = chains(&operator, Some(tenant)).await?;
-            if chains.is_empty() {
-                return Err(Error::Option(format!("there is no tenant \"{tenant}\"")));
-            }
-            show(&chains, json);
-        }
+        TenantCommand::Show { tenant } => show(&operator, tenant, json).await?,
         TenantCommand::List => list(&chains(&operator, None).await?, json),
+        TenantCommand::Anchor(AnchorCommand::Add { tenant, l1 }) => {
+            anchor::add(&operator, tenant, l1).await?;
+            show(&operator, tenant, json).await?;
+        }
+        TenantCommand::Anchor(AnchorCommand::Remove { tenant, l1 }) => {
+            anchor::remove(&operator, tenant, l1).await?;
+            show(&operator, tenant, json).await?;
+        }
+        TenantCommand::Rewrap { tenant, to, from } => {
+            anchor::rewrap(&operator, tenant, to, from.as_deref()).await?;
+            show(&operator, tenant, json).await?;
+        }
+        TenantCommand::Drill { tenant } => return anchor::drill(&operator, tenant.as_deref(), json).await,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn show(operator: &Operator, tenant: &str, json: bool) -> Result<(), Error> {
+    let chains = chains_to(operator, Some(tenant), Depth::Facts).await?;
+    let chain = chains.get(tenant).ok_or_else(|| no_such_tenant(tenant))?;
+    if json {
+        output::line(&draw::as_json(tenant, chain).to_string());
+    } else {
+        draw::lines(tenant, chain, draw::now()).iter().for_each(|line| output::line(line));
+    }
+    Ok(())
+}
+
+pub(crate) fn no_such_tenant(tenant: &str) -> Error {
+    Error::Option(format!("there is no tenant \"{tenant}\""))
 }
 
 /// `krypton revoke`: returns when no Gateway can use the keys any more.
@@ -52,20 +75,14 @@ pub async fn revoke(target: &Target, settings: &RevokeSettings, json: bool) -> R
     let operator = Operator::of_target(target)?;
     let keys = match &settings.tenant {
         Some(tenant) => keys_of(&operator, tenant, settings.service.as_deref()).await?,
-        None => all_roots(&chains(&operator, None).await?),
+        None => all_tenants(&chains(&operator, None).await?),
     };
     let started = Instant::now();
-    for key in &keys {
-        let request = RevokeRequest {
-            unique_identifier: Some(UniqueIdentifier::Text(key.clone())),
-            revocation_reason: RevocationReason {
-                code: RevocationReasonCode::KeyCompromise,
-                message: settings.reason.as_deref().map(ByteString::from),
-            },
-            compromise_occurrence_date: None,
-        };
-        operator.call::<RevokeResponse>(request).await?;
-    }
+    let reason = RevocationReason {
+        code: RevocationReasonCode::KeyCompromise,
+        message: settings.reason.as_deref().map(ByteString::from),
+    };
+    revoke_all(&operator, &keys, &reason).await?;
     let milliseconds = started.elapsed().as_millis();
     if json {
         let keys: Vec<&str> = keys.iter().map(|key| &**key).collect();
@@ -76,6 +93,38 @@ pub async fn revoke(target: &Target, settings: &RevokeSettings, json: bool) -> R
     }
     Ok(ExitCode::SUCCESS)
 }
+
+/// Revokes keys. Those of one message are revoked together, and waited for together. Where that is refused, each is tried by
+/// itself, so that one that cannot be revoked does not shield the others.
+async fn revoke_all(
+    operator: &Operator,
+    keys: &[ByteString],
+    revocation_reason: &RevocationReason,
+) -> Result<(), Error> {
+    let request = |key: &ByteString| {
+        Request::from(RevokeRequest {
+            unique_identifier: Some(UniqueIdentifier::Text(key.clone())),
+            revocation_reason: revocation_reason.clone(),
+            compromise_occurrence_date: None,
+        })
+    };
+    let mut outcome = Ok(());
+    for page in keys.chunks(REVOKED_TOGETHER) {
+        let together = operator.call_together::<RevokeResponse>(page.iter().map(request)).await;
+        if let Err(Error::Refused { .. }) = together {
+            for key in page {
+                let revoked = operator.call::<RevokeResponse>(request(key)).await;
+                outcome = outcome.and(revoked.map(drop));
+            }
+        } else {
+            outcome = outcome.and(together.map(drop));
+        }
+    }
+    outcome
+}
+
+/// Keys that are revoked in one message.
+const REVOKED_TOGETHER: usize = 100;
 
 /// `krypton rotate`: a new version of a service's L3 seals from now on.
 ///
@@ -111,12 +160,11 @@ pub async fn rotate(target: &Target, settings: &RotateSettings, json: bool) -> R
     Ok(ExitCode::SUCCESS)
 }
 
-async fn chain_of(operator: &Operator, tenant: &str) -> Result<Chain, Error> {
-    let chain = chains(operator, Some(tenant)).await?.remove(tenant);
-    chain.ok_or_else(|| Error::Option(format!("there is no tenant \"{tenant}\"")))
+pub(crate) async fn chain_of(operator: &Operator, tenant: &str) -> Result<Chain, Error> {
+    chains(operator, Some(tenant)).await?.remove(tenant).ok_or_else(|| no_such_tenant(tenant))
 }
 
-/// What has to be revoked: all versions of a service's L3, or the tenant's L1 links.
+/// What has to be revoked: all versions of a service's L3, or the tenant's L2 and all its anchors.
 async fn keys_of(operator: &Operator, tenant: &str, service: Option<&str>) -> Result<Vec<ByteString>, Error> {
     let chain = chain_of(operator, tenant).await?;
     let keys = match service {
@@ -124,7 +172,7 @@ async fn keys_of(operator: &Operator, tenant: &str, service: Option<&str>) -> Re
             let of_service = |key: &&Key| key.service.as_deref() == Some(service);
             revocable(chain.service_keys.iter().filter(of_service))
         }
-        None => revocable(chain.roots.iter()),
+        None => keys_of_tenant(&chain),
     };
     if keys.is_empty() {
         return Err(Error::Option("there is nothing left to revoke".to_owned()));
@@ -132,8 +180,13 @@ async fn keys_of(operator: &Operator, tenant: &str, service: Option<&str>) -> Re
     Ok(keys)
 }
 
-fn all_roots(chains: &BTreeMap<String, Chain>) -> Vec<ByteString> {
-    revocable(chains.values().flat_map(|chain| &chain.roots))
+fn all_tenants(chains: &BTreeMap<String, Chain>) -> Vec<ByteString> {
+    chains.values().flat_map(keys_of_tenant).collect()
+}
+
+/// The L2 closes the tenant whatever anchors it has; with the anchors revoked, nothing opens a copy of it here either.
+fn keys_of_tenant(chain: &Chain) -> Vec<ByteString> {
+    revocable(chain.tenant_keys.iter().chain(&chain.roots))
 }
 
 fn revocable<'a>(keys: impl Iterator<Item = &'a Key>) -> Vec<ByteString> {
@@ -157,8 +210,14 @@ fn list(chains: &BTreeMap<String, Chain>, json: bool) {
     output::table(&rows);
 }
 
+/// Whether nothing has been revoked that the tenant needs: an L2, and an anchor of it.
 fn is_open(chain: &Chain) -> bool {
-    chain.roots.iter().any(|root| root.state == State::Active)
+    let is_active = |key: &&Key| key.state == State::Active;
+    chain
+        .tenant_keys
+        .iter()
+        .filter(is_active)
+        .any(|tenant_key| chain.roots.iter().filter(is_active).any(|root| tenant_key.is_wrapped_by(root)))
 }
 
 fn services(chain: &Chain) -> Vec<String> {
@@ -167,55 +226,6 @@ fn services(chain: &Chain) -> Vec<String> {
         active.filter_map(|key| key.service.as_deref()).map(str::to_owned).collect();
     services.sort();
     services
-}
-
-/// Draws the chain: L1, the L2s that it wraps, the L3s that those wrap.
-fn show(chains: &BTreeMap<String, Chain>, json: bool) {
-    for (tenant, chain) in chains {
-        if json {
-            output::line(&tenant_json(tenant, chain).to_string());
-            continue;
-        }
-        output::line(tenant);
-        for root in &chain.roots {
-            output::line(&format!(
-                "  L1 {} {} {}",
-                root.unique_identifier,
-                root.state,
-                root.location.as_deref().unwrap_or("")
-            ));
-            for tenant_key in wrapped_by(&chain.tenant_keys, root) {
-                output::line(&format!("   `- L2 {} {}", tenant_key.unique_identifier, tenant_key.state));
-                for key in wrapped_by(&chain.service_keys, tenant_key) {
-                    let service = key.service.as_deref().unwrap_or("");
-                    output::line(&format!("       `- L3 {} {} {service}", key.unique_identifier, key.state));
-                }
-            }
-        }
-    }
-}
-
-fn wrapped_by<'a>(keys: &'a [Key], above: &'a Key) -> impl Iterator<Item = &'a Key> {
-    keys.iter().filter(|key| key.wrapping_key.as_ref() == Some(&above.unique_identifier))
-}
-
-fn tenant_json(tenant: &str, chain: &Chain) -> Value {
-    let level = |level: &str, keys: &[Key]| -> Vec<Value> {
-        keys.iter()
-            .map(|key| {
-                json!({
-                    "level": level,
-                    "unique_identifier": &*key.unique_identifier,
-                    "state": key.state.to_string(),
-                    "service": key.service.as_deref(),
-                    "location": key.location.as_deref(),
-                    "wrapping_key": key.wrapping_key.as_deref(),
-                })
-            })
-            .collect()
-    };
-    let keys = [level("L1", &chain.roots), level("L2", &chain.tenant_keys), level("L3", &chain.service_keys)];
-    json!({ "tenant": tenant, "keys": keys.concat() })
 }
 
 #[cfg(test)]
@@ -227,8 +237,10 @@ mod tests {
             unique_identifier: ByteString::from_static("k"),
             state,
             location: None,
-            wrapping_key: None,
+            wrapping_keys: vec![ByteString::from_static("k")],
             service: Some(ByteString::from_static("s")),
+            generation: 0,
+            facts: Box::default(),
         }
     }
 
@@ -239,8 +251,14 @@ mod tests {
     }
 
     #[test]
-    fn a_tenant_is_open_while_a_root_is_active() {
-        let chain = |state| Chain { roots: vec![key(state)], ..Chain::default() };
-        assert!(is_open(&chain(State::Active)) && !is_open(&chain(State::Compromised)));
+    fn a_tenant_is_open_while_its_l2_and_an_anchor_are_active() {
+        let chain = |root, tenant_key| Chain {
+            roots: vec![key(State::Compromised), key(root)],
+            tenant_keys: vec![key(tenant_key)],
+            ..Chain::default()
+        };
+        assert!(is_open(&chain(State::Active, State::Active)));
+        assert!(!is_open(&chain(State::Compromised, State::Active)));
+        assert!(!is_open(&chain(State::Active, State::Compromised)));
     }
 }

@@ -22,7 +22,7 @@ pub fn write_core(layout: &Layout, settings: &DevSettings) -> Result<(), Error> 
         "admin_listen": local(settings.core_admin_port),
         "state_directory": layout.state("core"),
         "tls": tls(layout, layout.pki().server("core")),
-        "roots": roots(&settings.l1),
+        "roots": roots(settings),
         "gateway": [{ "name": GATEWAY, "tenants": TENANTS }],
     });
     write(&layout.configuration("core"), &configuration)
@@ -53,14 +53,15 @@ pub fn write_gateway(layout: &Layout, settings: &DevSettings, core: SocketAddr) 
 }
 
 /// A module that the command line names is trusted; nobody else names one.
-fn roots(l1: &str) -> Value {
+fn roots(settings: &DevSettings) -> Value {
+    let (l1, probe_interval_seconds) = (settings.l1.as_str(), settings.probe_interval_seconds);
     if l1 == "software" {
-        return json!({ "insecure_allow_software": true });
+        return json!({ "insecure_allow_software": true, "probe_interval_seconds": probe_interval_seconds });
     }
     let query = l1.split_once('?').map_or("", |(_, query)| query);
     let module = query.split('&').find_map(|part| part.strip_prefix("module-path="));
     let modules: BTreeMap<&str, &str> = module.into_iter().map(|path| ("dev", path)).collect();
-    json!({ "pkcs11_modules": modules })
+    json!({ "pkcs11_modules": modules, "probe_interval_seconds": probe_interval_seconds })
 }
 
 fn local(port: u16) -> SocketAddr {

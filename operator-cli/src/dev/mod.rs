@@ -134,6 +134,9 @@ fn judge(settings: &DevSettings) -> Result<(), Error> {
             return Err(Error::Option(format!("there is no store \"{other}\": use {kinds}")));
         }
     }
+    if !(settings.probe_interval_seconds > 0.0 && settings.probe_interval_seconds.is_finite()) {
+        return Err(Error::Option("--probe-interval-seconds is a positive number".to_owned()));
+    }
     match settings.l1.as_str() {
         "software" => Ok(()),
         token if token.starts_with("pkcs11:") && token.contains("module-path=/") => Ok(()),

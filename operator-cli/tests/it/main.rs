@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod application;
+mod chain;
 mod dev;
+mod hsm;
 mod protocol;
 mod pykmip;
 mod stack;

@@ -1,5 +1,6 @@
 //! A whole Krypton for one test: `krypton dev` on free ports in a temporary folder.
 
+use std::ffi::OsStr;
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -26,7 +27,14 @@ impl Stack {
 
     /// Starts a stack in `folder`, which may have had one before.
     pub(crate) fn start_in(folder: TempDir, options: &[&str]) -> Self {
-        let mut process = dev(folder.path(), options).stdout(Stdio::piped()).spawn().unwrap();
+        Self::start_with(folder, options, &[])
+    }
+
+    /// As [`start_in`](Self::start_in), in an environment with some variables more.
+    pub(crate) fn start_with(folder: TempDir, options: &[&str], environment: &[(&str, &OsStr)]) -> Self {
+        let mut command = dev(folder.path(), options);
+        command.envs(environment.iter().copied());
+        let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(process.stdout.take().unwrap());
         let mut line = String::new();
         output.read_line(&mut line).unwrap();
