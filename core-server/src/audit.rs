@@ -1,28 +1,172 @@
-//! The audit log, for now as lines of the ordinary log: what operators do at level `info`, what Gateways do at `debug`.
+//! The audit log as the Core writes it: requests with what only the Core knows about them, and events that no request brings about.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytestring::ByteString;
-use key_service::port::{Audit, AuditError, Event, Outcome};
+use key_service::port::{Audit, AuditError, Clock, Event, Outcome};
 use kmip_protocol::codec::DateTime;
 use kmip_protocol::enumeration::ResultReason;
 
 use crate::chain::REGION;
+use crate::leases::Life;
 
-/// Writes events to the log.
-pub(crate) struct TracedAudit;
+/// Keys that an event names at most; it tells how many there are.
+const MAXIMUM_NAMED_KEYS: usize = 50;
+
+/// Lives of Gateways that an event names at most; it tells how many there are.
+const MAXIMUM_NAMED_LIVES: usize = 20;
+
+/// How a revocation or recall went: which keys nobody can use any more, since when, and how each Gateway was settled.
+#[derive(Debug, Clone, Default)]
+pub struct Settlement {
+    /// The L3s concerned.
+    pub keys: Vec<ByteString>,
+    /// Further L3s that Gateways gave up, until a root that is left opens them again.
+    pub recalled: Vec<ByteString>,
+    /// The lives of Gateways that held leases, and whether each has confirmed; the others' leases have ended.
+    pub lives: Vec<(Life, bool)>,
+    /// Whether leases from before a restart of the Core had to end too.
+    pub waited_for_unknown: bool,
+    /// How long it took.
+    pub took: Duration,
+}
+
+impl Settlement {
+    /// This one and that of keys that were recalled with it.
+    pub(crate) fn with_recalled(mut self, other: Self) -> Self {
+        self.recalled.extend(other.keys);
+        let lives = other.lives.into_iter().filter(|life| !self.lives.contains(life));
+        self.lives.extend(lives.collect::<Vec<_>>());
+        self.waited_for_unknown |= other.waited_for_unknown;
+        self.took = self.took.max(other.took);
+        self
+    }
+
+    /// Whether any key was concerned.
+    pub(crate) fn is_of_keys(&self) -> bool {
+        !self.keys.is_empty() || !self.recalled.is_empty()
+    }
+
+    fn details(&self, now: DateTime) -> impl Iterator<Item = (&'static str, String)> {
+        let mut lives = String::new();
+        for (life, confirmed) in self.lives.iter().take(MAXIMUM_NAMED_LIVES) {
+            let how = if *confirmed { "confirmed" } else { "expired" };
+            let gap = if lives.is_empty() { "" } else { " " };
+            let _ = write!(lives, "{gap}{}/{}={how}", plain(&life.gateway), plain(&life.instance));
+        }
+        let leases_before = if self.waited_for_unknown { "expired" } else { "none" };
+        [
+            ("closed_keys", named(&self.keys)),
+            ("closed_key_count", self.keys.len().to_string()),
+            ("recalled_keys", named(&self.recalled)),
+            ("gateways", lives),
+            ("gateway_count", self.lives.len().to_string()),
+            ("leases_from_before_restart", leases_before.to_owned()),
+            ("effective_at", now.0.to_string()),
+            ("effective_after_milliseconds", self.took.as_millis().to_string()),
+        ]
+        .into_iter()
+        .filter(|(_, value)| !value.is_empty())
+    }
+}
+
+fn named(keys: &[ByteString]) -> String {
+    keys.iter().take(MAXIMUM_NAMED_KEYS).map(|key| &**key).collect::<Vec<_>>().join(" ")
+}
+
+/// A name of a peer's, so that it cannot be taken for more than one.
+fn plain(name: &str) -> String {
+    let is_plain = |character: &char| character.is_ascii_alphanumeric() || "-_.:@".contains(*character);
+    name.chars().map(|character| if is_plain(&character) { character } else { '?' }).collect()
+}
+
+/// How revocations went whose events are still to be recorded, by the object that was revoked.
+#[derive(Debug, Default)]
+pub struct Settlements {
+    settled: Mutex<HashMap<ByteString, Settlement>>,
+}
+
+impl Settlements {
+    /// Keeps how the revocation of an object went, for its event.
+    pub fn keep(&self, unique_identifier: &ByteString, settlement: Settlement) {
+        self.settled().insert(ByteString::from(&**unique_identifier), settlement);
+    }
+
+    fn take(&self, unique_identifier: &str) -> Option<Settlement> {
+        self.settled().remove(unique_identifier)
+    }
+
+    fn settled(&self) -> MutexGuard<'_, HashMap<ByteString, Settlement>> {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The log as operators' requests are recorded: an event of a revocation says how it went.
+pub(crate) struct OperatorsAudit {
+    pub(crate) log: Arc<dyn Audit>,
+    pub(crate) settlements: Arc<Settlements>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
 
 #[async_trait]
-impl Audit for TracedAudit {
+impl Audit for OperatorsAudit {
     async fn record(&self, event: Event) -> Result<(), AuditError> {
-        let Event { principal, operation, outcome, .. } = &event;
-        let unique_identifier = event.unique_identifier.as_deref().unwrap_or_default();
-        match (&**operation, outcome) {
-            ("Encrypt" | "Decrypt" | "Obtain Lease", Outcome::Success) => {
-                tracing::debug!(%principal, %operation, unique_identifier, ?outcome, "audit");
-            }
-            _ => tracing::info!(%principal, %operation, unique_identifier, ?outcome, "audit"),
+        self.log.record(event).await
+    }
+
+    async fn record_done(&self, mut event: Event) -> Result<(), AuditError> {
+        if let Some(settlement) =
+            event.unique_identifier.as_deref().and_then(|key| self.settlements.take(key))
+        {
+            event.details.extend(texts(settlement.details(self.clock.now())));
         }
-        Ok(())
+        self.log.record_done(event).await
+    }
+
+    async fn record_later(&self, event: Event) -> Result<(), AuditError> {
+        self.log.record_later(event).await
+    }
+
+    fn ready(&self) -> Result<(), AuditError> {
+        self.log.ready()
+    }
+
+    fn keeps_uses(&self) -> bool {
+        self.log.keeps_uses()
+    }
+
+    async fn receipt(&self, tenant: &str, unique_identifier: &str) -> Result<Option<ByteString>, AuditError> {
+        self.log.receipt(tenant, unique_identifier).await
+    }
+}
+
+/// The log as Gateways' requests are recorded: no receipts, since those name other Gateways.
+pub(crate) struct GatewaysAudit(pub(crate) Arc<dyn Audit>);
+
+#[async_trait]
+impl Audit for GatewaysAudit {
+    async fn record(&self, event: Event) -> Result<(), AuditError> {
+        self.0.record(event).await
+    }
+
+    async fn record_done(&self, event: Event) -> Result<(), AuditError> {
+        self.0.record_done(event).await
+    }
+
+    async fn record_later(&self, event: Event) -> Result<(), AuditError> {
+        self.0.record_later(event).await
+    }
+
+    fn ready(&self) -> Result<(), AuditError> {
+        self.0.ready()
+    }
+
+    fn keeps_uses(&self) -> bool {
+        self.0.keeps_uses()
     }
 }
 
@@ -38,20 +182,79 @@ pub(crate) async fn record_own(
     unique_identifier: Option<&ByteString>,
     details: &[(&'static str, &str)],
 ) {
-    let detail =
-        |(name, value): &(&'static str, &str)| (ByteString::from_static(name), ByteString::from(*value));
-    let event = Event {
+    let refused = Outcome::Failure(ResultReason::PermissionDenied);
+    let event = own_event(time, operation, unique_identifier, refused, details);
+    if let Err(error) = audit.record_done(event).await {
+        tracing::error!(%error, operation, "an event is not in the audit log");
+    }
+}
+
+/// Remembers, shortly after, that a root has opened a tenant.
+pub(crate) async fn record_opening(audit: &dyn Audit, time: DateTime, l2: &ByteString, tenant: &str) {
+    let event = own_event(time, "Tenant Opened", Some(l2), Outcome::Success, &[("tenant", tenant)]);
+    if let Err(error) = audit.record_later(event).await {
+        tracing::error!(%error, "the opening of a tenant is not in the audit log");
+    }
+}
+
+/// Remembers that no Gateway can use the keys of a tenant any more that its root has closed.
+pub(crate) async fn record_recall(audit: &dyn Audit, time: DateTime, tenant: &str, settlement: &Settlement) {
+    let mut event = own_event(time, "Leases Recalled", None, Outcome::Success, &[("tenant", tenant)]);
+    event.details.extend(texts(settlement.details(time)));
+    if let Err(error) = audit.record_done(event).await {
+        tracing::error!(%error, "the recall of leases is not in the audit log");
+    }
+}
+
+fn own_event(
+    time: DateTime,
+    operation: &'static str,
+    unique_identifier: Option<&ByteString>,
+    outcome: Outcome,
+    details: &[(&'static str, &str)],
+) -> Event {
+    let details = details.iter().map(|(name, value)| (*name, (*value).to_owned()));
+    Event {
         time,
         tenant: ByteString::from_static(REGION),
         principal: ByteString::from_static(OWN_PRINCIPAL),
         operation: ByteString::from_static(operation),
         unique_identifier: unique_identifier.cloned(),
-        outcome: Outcome::Failure(ResultReason::PermissionDenied),
+        outcome,
         client_correlation_value: None,
         server_correlation_value: None,
-        details: details.iter().map(detail).collect(),
-    };
-    if let Err(error) = audit.record(event).await {
-        tracing::error!(%error, operation, "an event is not in the audit log");
+        details: BTreeMap::from_iter(texts(details)),
+    }
+}
+
+fn texts(
+    details: impl IntoIterator<Item = (&'static str, String)>,
+) -> impl Iterator<Item = (ByteString, ByteString)> {
+    details.into_iter().map(|(name, value)| (ByteString::from_static(name), ByteString::from(value)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn life(instance: &str) -> Life {
+        Life { gateway: ByteString::from_static("g"), instance: ByteString::from(instance) }
+    }
+
+    #[test]
+    fn a_life_cannot_speak_for_another() {
+        let settlement =
+            Settlement { lives: vec![(life("a=confirmed g/b"), false)], ..Settlement::default() };
+        let details = BTreeMap::from_iter(settlement.details(DateTime(5)));
+        assert_eq!(details["gateways"], "g/a?confirmed?g?b=expired");
+    }
+
+    #[test]
+    fn a_large_revocation_tells_how_large_it_is() {
+        let keys = (0..1_000).map(|number| ByteString::from(format!("{number:036}"))).collect();
+        let settlement = Settlement { keys, ..Settlement::default() };
+        let details = BTreeMap::from_iter(settlement.details(DateTime(5)));
+        assert_eq!(details["closed_key_count"], "1000");
+        assert!(details["closed_keys"].len() < 3_000);
     }
 }

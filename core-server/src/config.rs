@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use key_service::audit_log::AuditSettings;
 use key_service::memory::MemoryKind;
 use key_service::store::StoreUrl;
 use kmip_net::{IdentityRule, ServerLimits, TlsSettings};
@@ -62,6 +63,9 @@ pub struct Config {
     /// What a Gateway may unwrap for one tenant.
     #[serde(default)]
     pub budget: BudgetSettings,
+    /// The audit log.
+    #[serde(default)]
+    pub audit: AuditSettings,
     /// What is logged, and how.
     #[serde(default)]
     pub log: LogSettings,
@@ -295,6 +299,7 @@ impl Config {
         for path in paths.into_iter().chain(others) {
             *path = folder.join(&path);
         }
+        self.audit.resolve(folder);
     }
 
     fn judge(&self) -> Result<(), String> {

@@ -18,6 +18,8 @@ use kmip_protocol::version::V2_1;
 use kmip_ttlv::Limits;
 use tokio::sync::Notify;
 
+use crate::audit::Settlement;
+
 /// How long to wait before a Gateway that has not confirmed is asked again, if it has a connection.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
@@ -85,25 +87,31 @@ impl Leases {
     }
 
     /// Revokes L3s: returns when no Gateway can use them any more, because it said so or because its lease has ended.
-    pub async fn revoke(self: &Arc<Self>, keys: &[ByteString]) {
+    pub async fn revoke(self: &Arc<Self>, keys: &[ByteString]) -> Settlement {
         if keys.is_empty() {
-            return;
+            return Settlement::default();
         }
         let revocation = self.grantor().revoke(keys, self.clock.monotonic());
-        self.settle(revocation, keys).await;
+        self.settle(revocation, keys).await
     }
 
     /// Recalls the leases on L3s: returns when every lease granted before has been given up or has ended. The L3s are not
     /// revoked: whoever may use them takes leases again.
-    pub async fn recall(self: &Arc<Self>, keys: &[ByteString]) {
+    pub async fn recall(self: &Arc<Self>, keys: &[ByteString]) -> Settlement {
         if keys.is_empty() {
-            return;
+            return Settlement::default();
         }
         let revocation = self.grantor().recall(keys, self.clock.monotonic());
-        self.settle(revocation, keys).await;
+        self.settle(revocation, keys).await
     }
 
-    async fn settle(self: &Arc<Self>, revocation: Revocation, keys: &[ByteString]) {
+    async fn settle(self: &Arc<Self>, revocation: Revocation, keys: &[ByteString]) -> Settlement {
+        let started = self.clock.monotonic();
+        let (concerned, waited_for_unknown) = {
+            let grantor = self.grantor();
+            let concerned: Vec<Life> = grantor.holders(revocation).cloned().collect();
+            (concerned, grantor.waits_for_unknown(revocation, started))
+        };
         let keys: Arc<[ByteString]> = keys.iter().map(|key| ByteString::from(&**key)).collect();
         let asked = Arc::new(Mutex::new(HashSet::new()));
         loop {
@@ -116,7 +124,19 @@ impl Leases {
             }
             let _ = tokio::time::timeout((done_at - now).min(ASK_AGAIN_AFTER), confirmed).await;
         }
-        self.grantor().close(revocation);
+        let mut grantor = self.grantor();
+        // Whoever has not confirmed by now had its lease end.
+        let silent: HashSet<Life> = grantor.holders(revocation).cloned().collect();
+        grantor.close(revocation);
+        drop(grantor);
+        let lives = concerned.into_iter().map(|life| (!silent.contains(&life), life));
+        Settlement {
+            keys: keys.to_vec(),
+            recalled: Vec::new(),
+            lives: lives.map(|(confirmed, life)| (life, confirmed)).collect(),
+            waited_for_unknown,
+            took: self.clock.monotonic().saturating_sub(started),
+        }
     }
 
     /// Tells each Gateway that has not confirmed yet, unless it is being told already.

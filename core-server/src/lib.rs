@@ -8,12 +8,13 @@
 //! * [`policy`]: what headquarters permits, asked in one place, and how much a Gateway may unwrap.
 //! * [`chain`]: the objects; [`root`]: the L1s; [`anchor`]: how an L2 stands under several of them; `prober` and [`switch`]: whether they are still there, and what follows if not; [`vault`]: the unsealed keys; [`store`]: how rules see the store.
 //! * [`leases`]: how long Gateways may use what an L3 sealed, and how that is recalled.
+//! * [`audit`]: what the audit log is told beside requests.
 //! * `operations`: what KMIP's operations mean here.
 
 #![forbid(unsafe_code)]
 
 pub mod anchor;
-mod audit;
+pub mod audit;
 pub mod chain;
 pub mod config;
 pub mod leases;

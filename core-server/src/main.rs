@@ -83,10 +83,13 @@ async fn wait_for_end(running: &Running) -> io::Result<()> {
         tokio::select! {
             _ = terminate.recv() => return Ok(()),
             _ = interrupt.recv() => return Ok(()),
-            _ = hang_up.recv() => match running.reload_tls() {
-                Ok(()) => tracing::info!("certificates read again"),
-                Err(error) => tracing::error!(%error, "certificates not read again; the old ones stay in force"),
-            },
+            _ = hang_up.recv() => {
+                running.reopen_records();
+                match running.reload_tls() {
+                    Ok(()) => tracing::info!("certificates read again"),
+                    Err(error) => tracing::error!(%error, "certificates not read again; the old ones stay in force"),
+                }
+            }
         }
     }
 }

@@ -10,7 +10,7 @@ use key_service::principal::Principal;
 use key_service::service::{Service, ServiceSettings};
 use kmip_net::Identity;
 
-use crate::audit::TracedAudit;
+use crate::audit::{GatewaysAudit, OperatorsAudit, Settlements};
 use crate::chain::{Level, REGION};
 use crate::config::{Config, GatewaySettings};
 use crate::leases::Leases;
@@ -79,6 +79,8 @@ pub struct Ports {
     pub metrics: Metrics,
     /// The policy.
     pub governance: Arc<Governance>,
+    /// The audit log.
+    pub audit: Arc<dyn Audit>,
 }
 
 impl Seats {
@@ -114,15 +116,13 @@ impl Seats {
 impl Seat {
     fn new(role: Role, reach: Option<Reach>, meter: Meter, config: &Config, ports: &Ports) -> Self {
         let reach = reach.map(Arc::new);
-        let store: Arc<dyn Store> = match &reach {
-            Some(reach) => Arc::new(ServiceKeyView::new(Arc::clone(&ports.store), Arc::clone(reach))),
-            None => Arc::new(WatchedStore::new(
-                Arc::clone(&ports.store),
-                Arc::clone(&ports.vault),
-                Arc::clone(&ports.leases),
-            )),
+        let (store, audit): (Arc<dyn Store>, Arc<dyn Audit>) = match &reach {
+            Some(reach) => (
+                Arc::new(ServiceKeyView::new(Arc::clone(&ports.store), Arc::clone(reach))),
+                Arc::new(GatewaysAudit(Arc::clone(&ports.audit))),
+            ),
+            None => watched(ports),
         };
-        let audit: Arc<dyn Audit> = Arc::new(TracedAudit);
         let service = Service::new(
             store,
             Arc::new(NoSealer),
@@ -170,6 +170,19 @@ fn meter(config: &Config, ports: &Ports, settings: &GatewaySettings) -> Meter {
 
 /// One proof may be late by as much as a slow root takes.
 const OVERDUE_AFTER_PERIODS: u32 = 2;
+
+/// The store and the audit log of those who change the chain.
+fn watched(ports: &Ports) -> (Arc<dyn Store>, Arc<dyn Audit>) {
+    let settlements = Arc::new(Settlements::default());
+    let store = WatchedStore::new(
+        Arc::clone(&ports.store),
+        Arc::clone(&ports.vault),
+        Arc::clone(&ports.leases),
+        Arc::clone(&settlements),
+    );
+    let (log, clock) = (Arc::clone(&ports.audit), Arc::clone(&ports.clock));
+    (Arc::new(store), Arc::new(OperatorsAudit { log, settlements, clock }))
+}
 
 fn settings(config: &Config) -> ServiceSettings {
     let requests = &config.requests;

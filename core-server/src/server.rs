@@ -5,9 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use key_service::audit_log::{LogError, ServerKind, ServerLog};
 use key_service::batch;
 use key_service::memory::{LockedMemory, MemoryError, MemoryKind, wipe_stack_if_due};
-use key_service::port::{Audit, Clock, Entropy, Store, SystemClock, SystemEntropy};
+use key_service::port::{Audit, AuditError, Clock, Entropy, Store, SystemClock, SystemEntropy};
 use key_service::store::{OpenError, StoreMetrics};
 use kmip_net::{
     AdminServer, CancellationToken, Connection, FrameHandler, ReloadableTls, Server, ServerError,
@@ -20,7 +21,6 @@ use prometheus_client::registry::Registry;
 use thiserror::Error;
 use tokio::task::JoinHandle;
 
-use crate::audit::TracedAudit;
 use crate::config::{Config, MemorySettings};
 use crate::leases::Leases;
 use crate::metrics::Metrics;
@@ -48,6 +48,12 @@ pub enum StartError {
     /// Memory for keys cannot be locked.
     #[error("{0}; memory.insecure_allow_unlocked starts all the same")]
     Memory(MemoryError),
+    /// The audit log cannot be opened.
+    #[error("audit log: {0}")]
+    Audit(#[from] LogError),
+    /// The audit log does not take events.
+    #[error(transparent)]
+    Record(#[from] AuditError),
     /// Certificates or keys cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
@@ -58,6 +64,8 @@ pub enum StartError {
 
 /// A Core that serves.
 pub struct Running {
+    log: ServerLog,
+    clock: Arc<dyn Clock>,
     listen: SocketAddr,
     admin: SocketAddr,
     tls: Arc<ReloadableTls<ServerTls>>,
@@ -81,9 +89,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         ConstGauge::new(i64::try_from(config.memory.capacity_bytes).unwrap_or(i64::MAX)),
     );
     let store = crate::persistence::open(&config, StoreMetrics::register(&mut registry)).await?;
-    let audit: Arc<dyn Audit> = Arc::new(TracedAudit);
-    let vault = vault(&config, store.clone(), memory, Arc::clone(&audit), metrics.clone());
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+    let log = ServerLog::open(&config.audit, &config.state_directory, ServerKind::Core)?;
+    log.register(&mut registry);
+    let audit = log.port();
+    let vault = vault(&config, store.clone(), memory, Arc::clone(&audit), metrics.clone());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let lease_time = Duration::from_secs(config.requests.lease_time_seconds.into());
     let longest_lease = Duration::from_secs(config.requests.longest_lease_seconds.into()).max(lease_time);
@@ -92,7 +102,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         Arc::clone(&vault),
         Arc::clone(&leases),
         Arc::clone(&store),
-        audit,
+        Arc::clone(&audit),
         Arc::clone(&clock),
         metrics.clone(),
     ));
@@ -114,18 +124,27 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         entropy,
         metrics,
         governance,
+        audit,
     };
-    let handler = Handler { seats: Seats::new(&config, &ports), clock, limits: message_limits(&config) };
+    let seats = Seats::new(&config, &ports);
+    let handler = Handler { seats, clock: Arc::clone(&clock), limits: message_limits(&config) };
 
     let tls = ReloadableTls::server(config.tls.clone())?;
     let transport = TransportMetrics::register(&mut registry);
     let settings =
         ServerSettings { address: config.listen, limits: config.limits, identity: config.identity.clone() };
     let server = Server::bind(settings, Arc::clone(&tls), Arc::new(handler), transport)?;
-    let stopping = shutdown.clone();
-    let readiness = move || if stopping.is_cancelled() { Err(vec!["stopping".to_owned()]) } else { Ok(()) };
+    let (stopping, problems) = (shutdown.clone(), log.clone());
+    let readiness = move || {
+        let stops = stopping.is_cancelled().then(|| "stopping".to_owned());
+        let reasons: Vec<String> = stops.into_iter().chain(problems.problem()).collect();
+        if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+    };
     let admin = AdminServer::bind(config.admin_listen, Arc::new(readiness), Arc::new(registry))?;
+    log.record_start(clock.now()).await?;
     Ok(Running {
+        log,
+        clock,
         listen: server.local_address(),
         admin: admin.local_address(),
         tls,
@@ -155,6 +174,11 @@ impl Running {
         self.tls.reload()
     }
 
+    /// Opens the file of OpenTelemetry records again, after it was given another name.
+    pub fn reopen_records(&self) {
+        self.log.reopen_records();
+    }
+
     /// L2s and L3s that are unsealed now.
     pub fn opened_keys(&self) -> usize {
         self.vault.opened_keys()
@@ -167,6 +191,7 @@ impl Running {
                 tracing::error!("a listener or the prober ended by a panic");
             }
         }
+        self.log.record_stop(self.clock.now()).await;
     }
 }
 

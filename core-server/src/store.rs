@@ -11,6 +11,7 @@ use key_service::record::{Record, index_key};
 use kmip_protocol::enumeration::State;
 use kmip_protocol::lifecycle::{self, Purpose};
 
+use crate::audit::Settlements;
 use crate::chain::{self, Level, REGION};
 use crate::leases::Leases;
 use crate::reach::Reach;
@@ -22,12 +23,18 @@ pub struct WatchedStore {
     store: Arc<dyn Store>,
     vault: Arc<Vault>,
     leases: Arc<Leases>,
+    settlements: Arc<Settlements>,
 }
 
 impl WatchedStore {
-    /// `store`, watched for `vault` and `leases`.
-    pub fn new(store: Arc<dyn Store>, vault: Arc<Vault>, leases: Arc<Leases>) -> Self {
-        Self { store, vault, leases }
+    /// `store`, watched for `vault` and `leases`. How revocations went is told to `settlements`.
+    pub fn new(
+        store: Arc<dyn Store>,
+        vault: Arc<Vault>,
+        leases: Arc<Leases>,
+        settlements: Arc<Settlements>,
+    ) -> Self {
+        Self { store, vault, leases, settlements }
     }
 
     /// What a changed record keeps from being used from now on. `changed`: all that changes together.
@@ -93,6 +100,14 @@ impl Closed {
         self.revoked.extend(other.revoked);
         self.recalled.extend(other.recalled);
     }
+
+    /// Names each once.
+    fn settle(&mut self) {
+        for keys in [&mut self.revoked, &mut self.recalled] {
+            keys.sort();
+            keys.dedup();
+        }
+    }
 }
 
 /// The L3s of a tenant, all versions.
@@ -133,12 +148,18 @@ impl Store for WatchedStore {
         for record in &changed {
             closed.add(self.closed_by(record, &changed).await.unwrap_or_default());
         }
+        closed.settle();
         match &committed {
             Ok(()) => {
-                tokio::join!(self.leases.revoke(&closed.revoked), self.leases.recall(&closed.recalled));
+                let (revoked, recalled) =
+                    tokio::join!(self.leases.revoke(&closed.revoked), self.leases.recall(&closed.recalled));
+                let settlement = revoked.with_recalled(recalled);
+                for record in changed.iter().filter(|_| settlement.is_of_keys()) {
+                    self.settlements.keep(&record.unique_identifier, settlement.clone());
+                }
             }
             Err(StoreError::Unavailable(_)) => {
-                self.leases.recall(&[closed.revoked, closed.recalled].concat()).await;
+                drop(self.leases.recall(&[closed.revoked, closed.recalled].concat()).await);
             }
             Err(_) => (),
         }

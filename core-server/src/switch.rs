@@ -10,7 +10,7 @@ use bytestring::ByteString;
 use key_service::port::{Audit, Clock, Store};
 
 use crate::anchor::Anchor;
-use crate::audit::record_own;
+use crate::audit::{record_own, record_recall};
 use crate::leases::Leases;
 use crate::metrics::Metrics;
 use crate::root::RootError;
@@ -81,12 +81,17 @@ impl Switch {
 
     fn recall(&self, tenant: ByteString) {
         let (store, leases) = (Arc::clone(&self.store), Arc::clone(&self.leases));
+        // A Core that stops does not wait for this: it lets store and log go.
+        let (audit, clock) = (Arc::downgrade(&self.audit), Arc::clone(&self.clock));
         tokio::spawn(async move {
             match service_keys(&*store, &tenant).await {
                 Ok(keys) => {
                     drop(store);
                     let keys: Vec<_> = keys.iter().map(|key| key.unique_identifier.clone()).collect();
-                    leases.recall(&keys).await;
+                    let settlement = leases.recall(&keys).await;
+                    if let Some(audit) = audit.upgrade() {
+                        record_recall(&*audit, clock.now(), &tenant, &settlement).await;
+                    }
                     tracing::info!(%tenant, "no Gateway can use the tenant's keys any more");
                 }
                 Err(error) => tracing::error!(%error, %tenant, "leases not recalled: they end by themselves"),

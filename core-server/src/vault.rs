@@ -25,7 +25,7 @@ use kmip_protocol::codec::DateTime;
 use kmip_protocol::enumeration::State;
 
 use crate::anchor::{self, Anchor, AnchorBook, Report, Standing};
-use crate::audit::record_own;
+use crate::audit::{record_opening, record_own};
 use crate::chain::{self, Level, REGION, associated_data};
 use crate::metrics::Metrics;
 use crate::root::{RootError, Roots};
@@ -312,6 +312,9 @@ impl Vault {
         };
         self.metrics.unsealed(level);
         tracing::debug!(level = level.name(), %unique_identifier, %tenant, "unsealed");
+        if level == Level::L2 {
+            record_opening(&*self.audit, self.clock.now(), unique_identifier, &tenant).await;
+        }
         Ok(Arc::new(UnsealedKey::new(record, tenant, anchorage, closes, secret)))
     }
 

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use key_service::audit_log::AuditSettings;
 use key_service::memory::MemoryKind;
 use key_service::service::ServiceSettings;
 use kmip_net::{ClientSettings, IdentityRule, ServerLimits, TlsSettings};
@@ -39,6 +40,9 @@ pub struct Config {
     /// The rules of KMIP.
     #[serde(default)]
     pub service: ServiceSettings,
+    /// The audit log.
+    #[serde(default)]
+    pub audit: AuditSettings,
     /// How this process logs.
     #[serde(default)]
     pub log: LogFormat,
@@ -206,6 +210,25 @@ mod tests {
         }
         let shown: ServiceSettings = shown.try_into().expect("the settings are those of the service");
         assert_eq!(format!("{shown:#?}"), default);
+    }
+
+    #[test]
+    fn the_example_shows_the_defaults_of_the_audit_log() {
+        let example = include_str!("../krypton-gateway.example.toml");
+        let (_, section) = example.split_once("# [audit]\n").expect("the example has the section");
+        let (section, _) = section.split_once("# [service]\n").expect("the next section");
+        let is_setting = |line: &&str| {
+            let key = line.split_once(" = ").map_or("", |(key, _)| key);
+            *line == "[audit.limits]" || (!key.is_empty() && !key.contains(' '))
+        };
+        let made_at_the_start = ["directory", "signing_key", "origin", "opentelemetry"];
+        let is_default = |line: &&str| !made_at_the_start.iter().any(|key| line.starts_with(key));
+        let lines = section.lines().filter_map(|line| line.strip_prefix("# ")).filter(is_setting);
+        let shown: Vec<&str> = lines.filter(is_default).collect();
+        let shown = shown.join("\n").replace("[audit.limits]", "[limits]");
+        let shown: AuditSettings = toml::from_str(&shown).expect("the settings are TOML");
+        assert_eq!(shown, AuditSettings::default());
+        assert!(section.contains("maximum_group_events") && section.contains("uses"));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use bytestring::ByteString;
+use key_service::auditing::record_stranger;
 use key_service::batch;
 use key_service::memory::wipe_stack_if_due;
 use key_service::principal::Principal;
@@ -25,6 +26,7 @@ impl Handler {
     async fn answer(&self, connection: &Connection, request: &Bytes) -> SecretBuffer {
         let identity = connection.identity();
         let Some(tenant) = &identity.tenant else {
+            record_stranger(&self.service, &identity.principal).await;
             return batch::deny(request, self.limits, self.service.clock.now());
         };
         let principal = Principal {

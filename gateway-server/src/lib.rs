@@ -21,10 +21,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytestring::ByteString;
+use key_service::audit_log::{LogError, ServerKind, ServerLog};
 use key_service::crypto::{CryptoError, Entropy, SystemEntropy};
 use key_service::memory::{LockedMemory, MemoryError};
 use key_service::operations::HANDLED;
-use key_service::port::{Clock, NoAudit, Store, SystemClock};
+use key_service::port::{AuditError, Clock, Store, SystemClock};
 use key_service::service::Service;
 use key_service::store::{self, OpenError, Purpose, StoreMetrics, StoreSettings};
 use kmip_net::{
@@ -62,6 +63,12 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error("store: {0}")]
     Store(#[from] OpenError),
+    /// The audit log cannot be opened.
+    #[error("audit log: {0}")]
+    Audit(#[from] LogError),
+    /// The audit log does not take events.
+    #[error(transparent)]
+    Record(#[from] AuditError),
 }
 
 /// A Gateway that listens but does not serve yet.
@@ -70,6 +77,8 @@ pub struct Gateway {
     https: Option<Server<Handler>>,
     admin: AdminServer,
     tls: Arc<ReloadableTls<ServerTls>>,
+    log: ServerLog,
+    clock: Arc<dyn Clock>,
 }
 
 impl Gateway {
@@ -78,6 +87,7 @@ impl Gateway {
     /// # Errors
     /// Whatever stands against serving.
     pub async fn start(config: Config) -> Result<Self, StartError> {
+        let log = ServerLog::open(&config.audit, &config.state_directory, ServerKind::Gateway)?;
         let mut registry = Registry::with_prefix("krypton_gateway");
         let store = open_store(&config, StoreMetrics::register(&mut registry)).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
@@ -86,15 +96,16 @@ impl Gateway {
         let service = Service::new(
             store,
             Arc::new(sealer),
-            clock,
+            clock.clone(),
             Arc::new(SystemEntropy::new()),
-            Arc::new(NoAudit),
+            log.port(),
             config.service,
             HANDLED,
         );
         let limits = Limits { message_bytes, value_bytes: message_bytes, ..Limits::default() };
         let handler = Arc::new(Handler::new(service, limits));
         let metrics = TransportMetrics::register(&mut registry);
+        log.register(&mut registry);
         let tls = ReloadableTls::server(config.tls)?;
         let settings =
             |address| ServerSettings { address, limits: config.limits, identity: config.identity.clone() };
@@ -103,13 +114,21 @@ impl Gateway {
             Some(address) => Some(Server::bind_https(settings(address), tls.clone(), handler, metrics)?),
             None => None,
         };
-        let admin = AdminServer::bind(config.admin_listen, Arc::new(|| Ok(())), Arc::new(registry))?;
-        Ok(Self { kmip, https, admin, tls })
+        let problems = log.clone();
+        let readiness = move || problems.problem().map_or(Ok(()), |problem| Err(vec![problem]));
+        let admin = AdminServer::bind(config.admin_listen, Arc::new(readiness), Arc::new(registry))?;
+        log.record_start(clock.now()).await?;
+        Ok(Self { kmip, https, admin, tls, log, clock })
     }
 
     /// The certificates of the listeners, to be read again.
     pub fn tls(&self) -> Arc<ReloadableTls<ServerTls>> {
         self.tls.clone()
+    }
+
+    /// The audit log.
+    pub fn log(&self) -> ServerLog {
+        self.log.clone()
     }
 
     /// Where KMIP over TLS is served.
@@ -135,6 +154,7 @@ impl Gateway {
             }
         };
         tokio::join!(self.kmip.run(shutdown.clone()), https, self.admin.run(shutdown.clone()));
+        self.log.record_stop(self.clock.now()).await;
     }
 }
 

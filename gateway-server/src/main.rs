@@ -10,6 +10,7 @@ use std::sync::Arc;
 use clap::Parser;
 use gateway_server::Gateway;
 use gateway_server::config::{Config, LogFormat};
+use key_service::audit_log::ServerLog;
 use key_service::memory::wipe_stack;
 use kmip_net::{CancellationToken, ReloadableTls, ServerTls};
 use tokio::signal::unix::{SignalKind, signal};
@@ -60,7 +61,7 @@ async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
     let gateway = Gateway::start(config).await?;
     let shutdown = CancellationToken::new();
     tokio::spawn(cancel_on_signal(shutdown.clone())?);
-    tokio::spawn(reload_on_signal(gateway.tls())?);
+    tokio::spawn(reload_on_signal(gateway.tls(), gateway.log())?);
     announce(&gateway)?;
     gateway.serve(shutdown).await;
     tracing::info!("stopped");
@@ -91,11 +92,16 @@ fn cancel_on_signal(shutdown: CancellationToken) -> std::io::Result<impl Future<
     })
 }
 
-/// SIGHUP reads certificates, keys and revocation lists again. Where they do not load, the old ones stay in force.
-fn reload_on_signal(tls: Arc<ReloadableTls<ServerTls>>) -> std::io::Result<impl Future<Output = ()> + Send> {
+/// SIGHUP reads certificates, keys and revocation lists again. Where they do not load, the old ones stay in force. The file of
+/// OpenTelemetry records is opened again.
+fn reload_on_signal(
+    tls: Arc<ReloadableTls<ServerTls>>,
+    log: ServerLog,
+) -> std::io::Result<impl Future<Output = ()> + Send> {
     let mut hangup = signal(SignalKind::hangup())?;
     Ok(async move {
         while hangup.recv().await.is_some() {
+            log.reopen_records();
             match tls.reload() {
                 Ok(()) => tracing::info!("certificates read again"),
                 Err(error) => tracing::error!(%error, "certificates not read again: the old ones stay"),

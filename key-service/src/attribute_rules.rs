@@ -7,6 +7,7 @@ use kmip_protocol::attribute::{
 };
 use kmip_protocol::enumeration::{LinkType, ResultReason, State};
 
+use crate::chain::{RECEIPT, VENDOR};
 use crate::fault::Fault;
 use crate::record::Record;
 
@@ -161,6 +162,9 @@ fn used() -> Fault {
 fn refuse_server_vendor(reference: &AttributeReference) -> Result<(), Fault> {
     match reference {
         AttributeReference::Custom { vendor, .. } if vendor == SERVER_VENDOR => Err(read_only()),
+        AttributeReference::Custom { vendor, name } if vendor == VENDOR && name == RECEIPT => {
+            Err(read_only())
+        }
         AttributeReference::Custom { vendor, .. } if !is_vendor_name(vendor) => Err(Fault::new(
             ResultReason::InvalidAttribute,
             "the vendor of an attribute has characters that it may not",

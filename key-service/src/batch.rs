@@ -3,8 +3,6 @@
 //! An item is routed before its payload is decoded, and a bad payload fails its own item only. Whatever comes in, a
 //! well-formed response goes out: clients cannot make anything of a bare disconnect.
 
-use std::collections::BTreeMap;
-
 use async_trait::async_trait;
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -21,8 +19,8 @@ use kmip_protocol::operation::{Operation, Request, Response};
 use kmip_protocol::version::{SUPPORTED, V1_0};
 use kmip_ttlv::{Limits, SecretBuffer, Writer};
 
-use crate::audit_log::subject;
-use crate::context::{Context, is_harmless};
+use crate::auditing::{Recorder, Weight};
+use crate::context::Context;
 use crate::fault::Fault;
 use crate::port::{Event, Outcome};
 use crate::principal::Principal;
@@ -62,10 +60,17 @@ pub async fn answer(
     if let Err(fault) = judge_header(&message.header, service) {
         return refuse_message(&message.header, &fault, service.clock.now());
     }
-    let mut batch = Batch { operations, service, principal, limits, header: &message.header };
+    let recorder = Recorder::new(service, principal, limits, &message.header);
+    let held = Vec::new();
+    let mut batch =
+        Batch { operations, service, principal, limits, header: &message.header, recorder: &recorder, held };
     let items = batch.run(&message.items).await;
-    let maximum = service.settings.maximum_response_bytes;
-    respond(&message.header, items, maximum, service.clock.now())
+    let mut header = response_header(&message.header, items.len(), service.clock.now());
+    // Clients that did not send a correlation value cannot decode one.
+    if header.client_correlation_value.is_some() {
+        header.server_correlation_value = Some(recorder.server_correlation_value().clone());
+    }
+    respond(header, items, service.settings.maximum_response_bytes)
 }
 
 /// Answers a message that cannot be read, in its own version as far as that can be told.
@@ -98,7 +103,8 @@ fn nearest_supported(version: Version) -> Version {
 
 fn refuse_message(header: &RequestHeader, fault: &Fault, now: DateTime) -> SecretBuffer {
     let message = ByteString::from(fault.message.as_ref());
-    respond(header, vec![ResponseBatchItem::failure(None, fault.reason, message)], usize::MAX, now)
+    let items = vec![ResponseBatchItem::failure(None, fault.reason, message)];
+    respond(response_header(header, items.len(), now), items, usize::MAX)
 }
 
 /// Refuses what the header asks for and the server cannot give.
@@ -129,6 +135,9 @@ struct Batch<'a> {
     principal: &'a Principal,
     limits: Limits,
     header: &'a RequestHeader,
+    recorder: &'a Recorder<'a>,
+    /// The changes of a batch that commits as a whole, to be recorded when it has.
+    held: Vec<(Operation, Event)>,
 }
 
 impl Batch<'_> {
@@ -166,13 +175,14 @@ impl Batch<'_> {
             answers.push(answer_item(item, outcome));
             if failed && option == BatchErrorContinuationOption::Undo {
                 undo(&mut answers);
+                self.record_undone(answers.last().and_then(|failed| failed.result_reason)).await;
                 return answers;
             }
             if failed && option == BatchErrorContinuationOption::Stop {
                 return answers;
             }
         }
-        if !commits_each && let Err(fault) = context.commit().await {
+        if !commits_each && let Err(fault) = self.commit_whole(&mut context).await {
             for answer in &mut answers {
                 *answer = fail_item(answer, &fault);
             }
@@ -180,17 +190,61 @@ impl Batch<'_> {
         answers
     }
 
+    /// Commits a batch that does so as a whole, and records it.
+    async fn commit_whole(&mut self, context: &mut Context<'_>) -> Result<(), Fault> {
+        if let Err(fault) = self.commit_intended(context).await {
+            self.record_undone(Some(fault.reason)).await;
+            return Err(fault);
+        }
+        let mut recorded = Ok(());
+        for (operation, event) in self.held.drain(..) {
+            recorded = recorded.and(self.recorder.record(operation, event).await);
+        }
+        recorded
+    }
+
+    async fn commit_intended(&self, context: &mut Context<'_>) -> Result<(), Fault> {
+        for (operation, event) in &self.held {
+            if Weight::of(*operation) == Weight::Irrevocable {
+                self.service.audit.record(Event { outcome: Outcome::Intent, ..event.clone() }).await?;
+            }
+        }
+        context.commit().await
+    }
+
+    /// Records that what was held came to nothing.
+    async fn record_undone(&mut self, reason: Option<ResultReason>) {
+        let outcome = Outcome::Failure(reason.unwrap_or(ResultReason::GeneralFailure));
+        for (operation, event) in self.held.drain(..) {
+            // Nothing was changed, and the client is told of a failure already.
+            if let Err(fault) = self.recorder.record(operation, Event { outcome, ..event }).await {
+                tracing::warn!(reason = %fault.reason, "what was undone could not be recorded");
+            }
+        }
+    }
+
     async fn run_item(
-        &self,
+        &mut self,
         context: &mut Context<'_>,
         item: &RequestBatchItem,
         commit: bool,
         room: &mut Room,
     ) -> Result<Response, Fault> {
-        let operation = self.route(item)?;
+        let operation = match self.route(item) {
+            Ok(operation) => operation,
+            Err(fault) => {
+                self.recorder.refused(item, &fault).await?;
+                return Err(fault);
+            }
+        };
+        self.recorder.judge(operation)?;
         let outcome = self.attempt(context, operation, item, commit, room).await;
-        if !is_harmless(operation) {
-            self.service.audit.record(self.event(context, item, operation, &outcome)).await?;
+        if let Some(event) = self.recorder.outcome(context, item, operation, &outcome) {
+            if !commit && outcome.is_ok() && Weight::of(operation) >= Weight::Change {
+                self.held.push((operation, event));
+            } else {
+                self.recorder.record(operation, event).await?;
+            }
         }
         outcome
     }
@@ -220,7 +274,7 @@ impl Batch<'_> {
         room: &mut Room,
     ) -> Result<Response, Fault> {
         let version = self.header.protocol_version;
-        let mut attempt = 0;
+        let (mut attempt, mut intended) = (0, !commit || Weight::of(operation) != Weight::Irrevocable);
         loop {
             let request =
                 item.decode(operation, self.limits, version).unwrap_or(Err(unreachable_payload()))?;
@@ -232,6 +286,12 @@ impl Batch<'_> {
                 }
                 room.measure(item, &response).map(|taken| (response, taken))
             });
+            if let (Ok((response, _)), false) = (&outcome, intended) {
+                match self.recorder.intend(operation, response).await {
+                    Ok(()) => intended = true,
+                    Err(fault) => outcome = Err(fault),
+                }
+            }
             if outcome.is_ok() && commit {
                 outcome = match context.commit().await {
                     Ok(()) => outcome,
@@ -251,31 +311,6 @@ impl Batch<'_> {
                     return Ok(response);
                 }
             }
-        }
-    }
-
-    fn event(
-        &self,
-        context: &Context<'_>,
-        item: &RequestBatchItem,
-        operation: Operation,
-        outcome: &Result<Response, Fault>,
-    ) -> Event {
-        let answered = outcome.as_ref().ok().and_then(subject::answered).cloned();
-        let requested = || context.resolve(Some(&subject::requested(item, self.limits)?)).ok();
-        Event {
-            time: self.service.clock.now(),
-            tenant: self.principal.tenant.clone(),
-            principal: self.principal.name.clone(),
-            operation: ByteString::from(operation.to_string()),
-            unique_identifier: answered.or_else(requested),
-            outcome: match outcome {
-                Ok(_) => Outcome::Success,
-                Err(fault) => Outcome::Failure(fault.reason),
-            },
-            client_correlation_value: self.header.client_correlation_value.clone(),
-            server_correlation_value: None,
-            details: BTreeMap::new(),
         }
     }
 }
@@ -346,13 +381,8 @@ fn revoked_meanwhile() -> Fault {
 }
 
 /// Writes the response. One item that was not measured before may turn out to be too large here; of several, each was judged.
-fn respond(
-    request: &RequestHeader,
-    items: Vec<ResponseBatchItem>,
-    maximum: usize,
-    now: DateTime,
-) -> SecretBuffer {
-    let mut response = ResponseMessage { header: response_header(request, items.len(), now), items };
+fn respond(header: ResponseHeader, items: Vec<ResponseBatchItem>, maximum: usize) -> SecretBuffer {
+    let mut response = ResponseMessage { header, items };
     let mut writer = Writer::with_capacity(RESPONSE_CAPACITY_BYTES);
     response.write(&mut writer);
     if writer.len() <= maximum {

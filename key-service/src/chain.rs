@@ -52,6 +52,9 @@ pub fn vendor_attribute(name: &'static str, value: CustomValue) -> Attribute {
     Attribute::Custom(CustomAttribute { vendor, name: ByteString::from_static(name), value })
 }
 
+/// Attribute Name of the attribute that holds the receipt of a Destroy or Revoke. It is made when it is asked for by name.
+pub const RECEIPT: &str = "Receipt";
+
 /// The attribute that marks an object of the chain with its tenant.
 pub fn tenant_attribute(tenant: &str) -> Attribute {
     vendor_attribute(TENANT, CustomValue::Text(ByteString::from(tenant)))

@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use kmip_protocol::enumeration::UniqueIdentifierPlaceholder;
 use kmip_protocol::identifier::UniqueIdentifier;
 use kmip_protocol::object::ManagedObject;
-use kmip_protocol::operation::{Operation, Response};
+use kmip_protocol::operation::Response;
 use kmip_protocol::{Version, lifecycle};
 
 use crate::fault::Fault;
@@ -32,6 +32,8 @@ pub struct Context<'a> {
     changes: Vec<Change>,
     /// The keys of the vault that the item has sealed or opened with.
     vault_keys: Mutex<Vec<ByteString>>,
+    /// What the audit log is to remember of the item, beside what it sees by itself.
+    notes: Mutex<Vec<(&'static str, ByteString)>>,
     /// Whether each item of the batch commits its own changes.
     pub(crate) commits_each: bool,
 }
@@ -49,6 +51,7 @@ impl<'a> Context<'a> {
             placeholders,
             changes: Vec::new(),
             vault_keys,
+            notes: Mutex::default(),
             commits_each: true,
         }
     }
@@ -94,6 +97,17 @@ impl<'a> Context<'a> {
     /// The keys of the vault that were used since this was last asked.
     pub(crate) fn take_vault_keys(&self) -> Vec<ByteString> {
         std::mem::take(&mut self.vault_keys.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Has the audit log remember something of this item, such as the tenant of a key of the chain.
+    pub fn note(&self, name: &'static str, value: ByteString) {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).push((name, value));
+    }
+
+    /// What was noted since this was last asked.
+    pub(crate) fn take_notes(&self) -> impl Iterator<Item = (ByteString, ByteString)> + use<> {
+        let notes = std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
+        notes.into_iter().map(|(name, value)| (ByteString::from_static(name), value))
     }
 
     /// The identifier that a request means: spelled out, or by a placeholder of the batch.
@@ -352,9 +366,4 @@ impl Placeholders {
         self.by_item.push(named.last().map(|(_, identifier)| identifier.clone()));
         self.by_operation.extend(named);
     }
-}
-
-/// Operations that an audit log leaves out: they touch no object and reveal nothing.
-pub(crate) fn is_harmless(operation: Operation) -> bool {
-    matches!(operation, Operation::DiscoverVersions | Operation::Query | Operation::Ping)
 }

@@ -8,7 +8,7 @@
 //! * [`key_material`], [`parameters`]: keys and their parameters as cryptography takes them; [`wrapping`]: key wrapping.
 //! * [`chain`]: what Core and Gateway agree on.
 //! * [`port`]: storage, sealing, time, randomness, audit; [`store`]: the stores.
-//! * [`audit_log`]: what happened, for good, and receipts of it.
+//! * [`audit_log`]: what happened, for good, and receipts of it; [`auditing`]: what is recorded of requests.
 //! * [`lease`]: why a Revoke means revoked; [`region`]: with several Cores, too.
 //! * [`crypto`]: the only module that names a cryptography library; [`memory`]: locked memory.
 
@@ -16,6 +16,7 @@
 
 pub mod attribute_rules;
 pub mod audit_log;
+pub mod auditing;
 pub mod batch;
 mod certificate;
 pub mod chain;

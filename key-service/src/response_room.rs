@@ -8,6 +8,7 @@ use kmip_protocol::enumeration::ResultReason;
 use kmip_protocol::message::{RequestBatchItem, RequestHeader, payload_length};
 use kmip_protocol::operation::Response;
 
+use crate::auditing::MAXIMUM_CORRELATION_VALUE_BYTES;
 use crate::fault::Fault;
 
 /// What the failure of an item takes at most, apart from what the client chose: the texts of failures are ours.
@@ -36,7 +37,11 @@ impl Room {
     pub(crate) fn new(header: &RequestHeader, items: &[RequestBatchItem], maximum_bytes: usize) -> Self {
         let by_client = header.maximum_response_size.and_then(|size| usize::try_from(size).ok());
         let is_measured = by_client.is_some() || items.len() > 1;
-        let correlation = header.client_correlation_value.as_ref().map_or(0, |value| padded(value.len()));
+        // Who names the request is told our name for it too.
+        let correlation = header
+            .client_correlation_value
+            .as_ref()
+            .map_or(0, |value| padded(value.len()) + padded(MAXIMUM_CORRELATION_VALUE_BYTES));
         let reserved = HEADER_BYTES + correlation + items.iter().map(failure_bytes).sum::<usize>();
         let maximum = by_client.unwrap_or(usize::MAX).min(maximum_bytes);
         let left = is_measured.then(|| signed(maximum).saturating_sub(signed(reserved)));

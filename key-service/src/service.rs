@@ -11,6 +11,7 @@ use kmip_protocol::version::AT_REST;
 use kmip_ttlv::{Limits, Reader, Writer};
 use serde::Deserialize;
 
+use crate::auditing::Correlations;
 use crate::batch::Operations;
 use crate::context::Context;
 use crate::fault::Fault;
@@ -111,6 +112,8 @@ pub struct Service {
     pub streams: Streams,
     /// Where long computations go.
     pub workers: Workers,
+    /// Names for requests.
+    pub(crate) correlations: Correlations,
 }
 
 /// Limits of an encoded object: those of a message, since it came in one.
@@ -130,7 +133,8 @@ impl Service {
     ) -> Self {
         let streams = Streams::new(&settings);
         let workers = Workers::new(&settings);
-        Self { store, sealer, clock, entropy, audit, settings, offered, streams, workers }
+        let correlations = Correlations::new(&*entropy, &*clock);
+        Self { store, sealer, clock, entropy, audit, settings, offered, streams, workers, correlations }
     }
 
     /// The lease time of objects.

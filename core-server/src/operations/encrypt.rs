@@ -105,6 +105,7 @@ pub(super) async fn use_key<T>(
             None => open(seat, context, identifier, action).await?,
         };
         let record = lifecycle_dates::settle(Arc::clone(key.record()), context.service.clock.now());
+        context.note("tenant", key.tenant().clone());
         let authorized = authorize_use(seat, context, action, &key, record.state())?;
         judge(context, &record, action)?;
         if !std::mem::replace(&mut is_metered, true) {

@@ -18,6 +18,8 @@ mod revoke;
 mod set_endpoint_role;
 
 use async_trait::async_trait;
+use bytestring::ByteString;
+use key_service::audit_log::subject;
 use key_service::batch::Operations;
 use key_service::context::Context;
 use key_service::fault::Fault;
@@ -25,6 +27,7 @@ use key_service::operations;
 use kmip_net::Connection;
 use kmip_protocol::operation::{Operation, Request, Response};
 
+use crate::chain::{self, Level};
 use crate::policy::authorization;
 use crate::profile::{self, Role};
 use crate::seat::Seat;
@@ -52,6 +55,31 @@ impl Operations for Sitting<'_> {
     }
 
     async fn handle(&self, context: &mut Context<'_>, request: Request) -> Result<Response, Fault> {
+        let is_read = matches!(request, Request::GetAttributes(_) | Request::GetAttributeList(_));
+        let response = self.respond(context, request).await?;
+        if self.seat.role == Role::Operator && !is_read {
+            note_subject(context, &response).await?;
+        }
+        Ok(response)
+    }
+}
+
+/// Has the audit log remember whose key an operator has dealt with, and which one of the chain.
+async fn note_subject(context: &Context<'_>, response: &Response) -> Result<(), Fault> {
+    let Some(unique_identifier) = subject::answered(response) else { return Ok(()) };
+    let Some(record) = context.fetch(unique_identifier).await? else { return Ok(()) };
+    context.note("level", ByteString::from_static(Level::of(&record).name()));
+    if let Some(tenant) = chain::tenant(&record) {
+        context.note("tenant", ByteString::from(&**tenant));
+    }
+    if !record.service.is_empty() {
+        context.note("service", record.service.clone());
+    }
+    Ok(())
+}
+
+impl Sitting<'_> {
+    async fn respond(&self, context: &mut Context<'_>, request: Request) -> Result<Response, Fault> {
         let seat = self.seat;
         authorization::before(seat, context, &request).await?;
         Ok(match request {

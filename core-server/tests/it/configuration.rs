@@ -6,6 +6,7 @@ use std::time::Duration;
 use core_server::Config;
 use core_server::config::{MemorySettings, PolicySettings, RequestLimits, RootSettings};
 use core_server::policy::budget::BudgetSettings;
+use key_service::audit_log::AuditSettings;
 use key_service::store::StoreUrl;
 use kmip_net::{IdentityRule, ServerLimits};
 
@@ -22,6 +23,7 @@ fn the_example_is_sound_and_shows_the_defaults() {
     assert_eq!(config.policy, PolicySettings::default());
     assert_eq!(config.budget, BudgetSettings::default());
     assert_eq!(config.identity, IdentityRule::default());
+    assert_eq!(config.audit, AuditSettings::default());
     assert_eq!(config.store, StoreUrl::Embedded(None));
     assert_eq!(config.gateways.len(), 1);
     let text = std::fs::read_to_string(&path).unwrap();

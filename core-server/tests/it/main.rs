@@ -3,6 +3,7 @@
 
 mod anchors;
 mod attributes;
+mod audit;
 mod binary;
 mod binding;
 mod chain;

@@ -80,6 +80,8 @@ impl System {
             configuration.insert(listener.to_owned(), "127.0.0.1:0".into());
         }
         configuration.insert("store".to_owned(), "memory".into());
+        let state = self.run().join(format!("gateway-{number}"));
+        configuration.insert("state_directory".to_owned(), state.to_string_lossy().into_owned().into());
         let path = self.run().join(format!("gateway-{number}.toml"));
         std::fs::write(&path, configuration.to_string()).unwrap();
         self.start_with("gateway", &path)

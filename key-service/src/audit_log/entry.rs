@@ -11,7 +11,9 @@ use crate::port::{Event, Outcome};
 /// Bytes of a text of an entry at most; longer ones are cut, and the entry says so.
 pub const MAXIMUM_TEXT_BYTES: usize = 512;
 /// Details of an entry at most.
-pub const MAXIMUM_DETAILS: usize = 8;
+pub const MAXIMUM_DETAILS: usize = 12;
+/// Bytes of all values of details together at most: one may be long, such as the keys that a revocation closes.
+pub const MAXIMUM_DETAIL_BYTES: usize = 5_500;
 /// Bytes of a detail's name at most.
 pub const MAXIMUM_DETAIL_NAME_BYTES: usize = 64;
 
@@ -25,6 +27,16 @@ pub enum ServerKind {
     Core,
     /// What speaks to applications.
     Gateway,
+}
+
+impl ServerKind {
+    /// The name in names of other things.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Core => "core",
+            Self::Gateway => "gateway",
+        }
+    }
 }
 
 impl fmt::Display for ServerKind {
@@ -47,7 +59,7 @@ pub struct Entry {
     pub details: BTreeMap<String, String>,
     /// What: the operation's KMIP name.
     pub operation: String,
-    /// `Success` or `Failure`.
+    /// `Success`, `Failure`, or `Intent` before what cannot be taken back.
     pub outcome: String,
     /// Who: the principal within the tenant.
     pub principal: String,
@@ -78,6 +90,7 @@ impl Entry {
     pub(super) fn new(event: &Event, server: ServerKind) -> Self {
         let mut cut = Cut::default();
         let (outcome, reason) = match event.outcome {
+            Outcome::Intent => ("Intent", None),
             Outcome::Success => ("Success", None),
             Outcome::Failure(reason) => ("Failure", Some(reason.to_string())),
         };
@@ -129,8 +142,14 @@ impl Cut {
 
     fn details(&mut self, details: &BTreeMap<ByteString, ByteString>) -> BTreeMap<String, String> {
         self.happened |= details.len() > MAXIMUM_DETAILS;
+        let mut room = MAXIMUM_DETAIL_BYTES;
         let kept = details.iter().take(MAXIMUM_DETAILS);
-        kept.map(|(name, value)| (self.to(name, MAXIMUM_DETAIL_NAME_BYTES), self.text(value))).collect()
+        let kept = kept.map(|(name, value)| {
+            let value = self.to(value, room);
+            room -= value.len();
+            (self.to(name, MAXIMUM_DETAIL_NAME_BYTES), value)
+        });
+        kept.collect()
     }
 
     fn to(&mut self, text: &str, maximum_bytes: usize) -> String {

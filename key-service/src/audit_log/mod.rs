@@ -6,6 +6,7 @@
 //! what is guaranteed, and how a third party verifies it.
 //!
 //! * [`AuditLog`] writes, as the port [`Audit`](crate::port::Audit); [`LogReader`] reads, proves, exports and verifies.
+//! * [`ServerLog`]: the log of a server, as its section `[audit]` ([`AuditSettings`]) asks for.
 //! * [`receipt`]: what leaves the house; [`VerifierKey`]: what verifies it.
 //! * [`MemoryAudit`] collects events in tests.
 
@@ -13,28 +14,39 @@ mod checkpoint;
 mod entry;
 mod error;
 mod files;
+mod index;
 mod journal;
 mod log;
 mod memory;
 mod merkle;
 mod note;
+mod opentelemetry;
+mod queue;
 mod reader;
 pub mod receipt;
 mod recovery;
-pub(crate) mod subject;
+mod server;
+mod settings;
+mod statistics;
+pub mod subject;
 #[cfg(test)]
 mod tests;
 mod tiles;
 mod verification;
+mod work;
 mod writer;
 
 pub use checkpoint::{Checkpoint, SignedCheckpoint};
-pub use entry::{Entry, MAXIMUM_DETAIL_NAME_BYTES, MAXIMUM_DETAILS, MAXIMUM_TEXT_BYTES, ServerKind};
+pub use entry::{
+    Entry, MAXIMUM_DETAIL_BYTES, MAXIMUM_DETAIL_NAME_BYTES, MAXIMUM_DETAILS, MAXIMUM_TEXT_BYTES, ServerKind,
+};
 pub use error::LogError;
-pub use log::{AuditLog, AuditLogSettings};
+pub use log::AuditLog;
 pub use memory::MemoryAudit;
 pub use merkle::{Hash, leaf_hash, verify_consistency, verify_inclusion};
 pub use note::{MAXIMUM_NOTE_BYTES, NoteError, SigningKey, VerifierKey};
 pub use reader::{InclusionProof, LogReader, verify};
 pub use receipt::Receipt;
+pub use server::ServerLog;
+pub use settings::{AuditLogSettings, AuditSettings, Uses};
 pub use verification::{LogFault, MAXIMUM_FAULTS, Report};

@@ -8,7 +8,9 @@ use std::path::Path;
 use bytes::Bytes;
 
 use super::checkpoint::SignedCheckpoint;
+use super::entry::Entry;
 use super::error::LogError;
+use super::index;
 use super::merkle::{self, Hash, TILE_WIDTH, leaf_hash};
 use super::note::VerifierKey;
 use super::receipt::Receipt;
@@ -140,6 +142,18 @@ impl LogReader {
     /// As [`prove`](Self::prove).
     pub fn receipt(&self, index: u64) -> Result<Receipt, LogError> {
         Ok(Receipt::new(&self.entry(index)?, &self.prove(index)?))
+    }
+
+    /// The newest entry that tells that an object was destroyed or revoked and that `accepts` takes; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`entry`](Self::entry).
+    pub fn find(
+        &self,
+        unique_identifier: &str,
+        accepts: impl Fn(&Entry) -> bool,
+    ) -> Result<Option<u64>, LogError> {
+        index::find(self.tiles.directory(), self, unique_identifier, accepts)
     }
 
     /// Checks the whole log: every entry, every tile, the root, and the earlier checkpoint if one is given.

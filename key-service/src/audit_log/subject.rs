@@ -31,7 +31,7 @@ fn is_identifier(tag: Tag) -> bool {
 }
 
 /// The object that a response is about; of a pair, the private key.
-pub(crate) fn answered(response: &Response) -> Option<&ByteString> {
+pub fn answered(response: &Response) -> Option<&ByteString> {
     use Response as R;
     match response {
         R::Activate(ActivateResponse { unique_identifier, .. })

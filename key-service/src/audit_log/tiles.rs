@@ -23,6 +23,11 @@ impl Tiles {
         Self { directory: directory.to_owned() }
     }
 
+    /// The folder of the log.
+    pub(super) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     /// The latest checkpoint that has been published.
     pub(super) fn checkpoint_path(&self) -> PathBuf {
         self.directory.join("checkpoint")

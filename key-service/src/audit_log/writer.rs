@@ -15,10 +15,10 @@ use super::checkpoint::SignedCheckpoint;
 use super::error::LogError;
 use super::files;
 use super::journal::{Journal, encode_group};
-use super::log::AuditLogSettings;
 use super::merkle::{FullTile, TILE_WIDTH, Tree, leaf_hash};
 use super::note::SigningKey;
 use super::recovery::{self, Recovered};
+use super::settings::AuditLogSettings;
 use super::tiles::{Tiles, encode_bundle, encode_tile};
 use crate::port::AuditError;
 
@@ -110,6 +110,17 @@ impl Writer {
         self.tail_bytes += entries.iter().map(Bytes::len).sum::<usize>();
         self.tail.extend(entries);
         Ok(first)
+    }
+
+    /// The number of entries.
+    pub(super) fn size(&self) -> u64 {
+        self.tree.size()
+    }
+
+    /// Begins the journal anew: after an error, that shows whether the disk takes something again.
+    pub(super) fn renew(&mut self) -> Result<(), LogError> {
+        self.journal = None;
+        self.journal().map(drop)
     }
 
     /// The journal, which begins anew if it must.

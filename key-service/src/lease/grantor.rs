@@ -126,6 +126,11 @@ impl<K: Eq + Hash + Clone, H: Eq + Hash + Clone> Grantor<K, H> {
         self.revocations.remove(&revocation.0);
     }
 
+    /// Whether a revocation has to wait, beyond `now`, for leases of before a restart that nobody here knows of.
+    pub fn waits_for_unknown(&self, revocation: Revocation, now: Duration) -> bool {
+        self.revocations.get(&revocation.0).is_some_and(|pending| pending.unknown_until > now)
+    }
+
     /// Forgets leases that have ended.
     pub fn expire(&mut self, now: Duration) {
         self.leases.retain(|_, holders| {

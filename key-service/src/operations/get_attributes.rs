@@ -1,8 +1,14 @@
 //! Get Attributes (6.1.20): returns attributes of an object, also of a destroyed one.
 
-use kmip_protocol::attribute::{Attribute, AttributeReference, AttributeType, Attributes, Instance};
+use bytestring::ByteString;
+use kmip_protocol::attribute::{
+    Attribute, AttributeReference, AttributeType, Attributes, CustomAttribute, CustomValue, Instance,
+};
+use kmip_protocol::enumeration::State;
 use kmip_protocol::operation::{GetAttributesRequest, GetAttributesResponse};
 
+use crate::attribute_rules::SERVER_VENDOR;
+use crate::chain::{RECEIPT, VENDOR};
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::record::Record;
@@ -15,16 +21,45 @@ pub(super) async fn handle(
     let all = attributes(&record);
     let wanted = &request.attribute_references;
     // In the order asked for: some clients read the first one and no other.
-    let instances: Vec<Instance> = if wanted.is_empty() {
-        decoded(context, all.instances)
+    let mut instances = Vec::new();
+    if wanted.is_empty() {
+        instances = decoded(context, all.instances);
     } else {
         let mut left = all.instances;
-        wanted.iter().flat_map(|reference| take(&mut left, reference)).collect()
-    };
+        for reference in wanted {
+            match reference {
+                AttributeReference::Custom { vendor, name } if is_receipt(vendor, name) => {
+                    instances.extend(receipt(context, &record, vendor).await?);
+                }
+                reference => instances.extend(take(&mut left, reference)),
+            }
+        }
+    }
     Ok(GetAttributesResponse {
         unique_identifier: record.unique_identifier.clone(),
         attributes: Attributes { instances, templates: Vec::new() },
     })
+}
+
+/// Whether the receipt is asked for: by the vendor in 2.x, by the prefix of servers' attributes in 1.x.
+fn is_receipt(vendor: &str, name: &str) -> bool {
+    name == RECEIPT && matches!(vendor, VENDOR | SERVER_VENDOR)
+}
+
+/// The receipt of the Destroy or Revoke of an object, if there was one and the log of this server has it.
+async fn receipt(context: &Context<'_>, record: &Record, vendor: &str) -> Result<Option<Instance>, Fault> {
+    if matches!(record.state(), None | Some(State::PreActive | State::Active)) {
+        return Ok(None);
+    }
+    let receipt = context.service.audit.receipt(&record.tenant, &record.unique_identifier).await?;
+    let attribute = receipt.map(|receipt| {
+        Attribute::Custom(CustomAttribute {
+            vendor: ByteString::from(vendor),
+            name: ByteString::from_static(RECEIPT),
+            value: CustomValue::Text(receipt),
+        })
+    });
+    Ok(Attributes::new(attribute).instances.pop())
 }
 
 /// What the client decodes of all attributes: it did not choose, so one that it cannot decode is not its fault.

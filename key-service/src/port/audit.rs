@@ -33,6 +33,8 @@ pub struct Event {
 /// How an operation went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
+    /// It is about to be made: said before what cannot be taken back. How it went follows, unless the server ended.
+    Intent,
     /// It succeeded.
     Success,
     /// It failed for this reason.
@@ -47,17 +49,42 @@ pub struct AuditError(pub String);
 /// Remembers events.
 #[async_trait]
 pub trait Audit: Send + Sync + 'static {
-    /// Remembers an event. A success is answered to the client only after its event has been taken.
+    /// Remembers an event: it is durable when this answers. What is refused is not remembered.
     async fn record(&self, event: Event) -> Result<(), AuditError>;
+
+    /// As [`record`](Self::record), of something that has happened already and cannot be taken back: where it is refused, the log
+    /// keeps it and remembers it as soon as it can.
+    async fn record_done(&self, event: Event) -> Result<(), AuditError> {
+        self.record(event).await
+    }
 
     /// Takes an event to remember it shortly after the others before it: a crash may lose it. For what happens often
     /// and changes nothing, such as each use of a key, where waiting for the disk would cost more than the work.
     async fn record_later(&self, event: Event) -> Result<(), AuditError> {
         self.record(event).await
     }
+
+    /// Whether the log takes events: asked before anything is done that has to be remembered.
+    fn ready(&self) -> Result<(), AuditError> {
+        Ok(())
+    }
+
+    /// Whether uses of keys that succeed are wanted at all.
+    fn keeps_uses(&self) -> bool {
+        true
+    }
+
+    /// The receipt of the newest Destroy or Revoke of a tenant's object that succeeded, if this log has one.
+    async fn receipt(
+        &self,
+        _tenant: &str,
+        _unique_identifier: &str,
+    ) -> Result<Option<ByteString>, AuditError> {
+        Ok(None)
+    }
 }
 
-/// Remembers nothing: for tests of other things.
+/// Remembers nothing: for tests of other things, and where an operator has switched the log off.
 #[derive(Debug, Default)]
 pub struct NoAudit;
 
@@ -65,5 +92,9 @@ pub struct NoAudit;
 impl Audit for NoAudit {
     async fn record(&self, _event: Event) -> Result<(), AuditError> {
         Ok(())
+    }
+
+    fn keeps_uses(&self) -> bool {
+        false
     }
 }

@@ -22,10 +22,9 @@ use kmip_protocol::enumeration::ResultReason;
 use tempfile::TempDir;
 
 use super::entry::Entry;
-use super::log::AuditLogSettings;
 use super::note::{SigningKey, VerifierKey};
 use super::writer::Writer;
-use super::{AuditLog, ServerKind};
+use super::{AuditLog, AuditLogSettings, ServerKind};
 use crate::port::{Event, Outcome};
 
 pub(super) const ORIGIN: &str = "kms.example.org/golden";

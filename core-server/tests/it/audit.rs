@@ -1,0 +1,143 @@
+//! The audit log: what the Core records, and the receipt of a Revoke.
+
+use bytestring::ByteString;
+use key_service::audit_log::{Entry, LogReader, VerifierKey, receipt};
+use key_service::chain::{RECEIPT, VENDOR};
+use kmip_protocol::attribute::{Attribute, AttributeReference, Attributes, CustomValue};
+use kmip_protocol::enumeration::{ResultReason, RevocationReasonCode};
+use kmip_protocol::operation::*;
+
+use crate::client::*;
+use crate::rig::Rig;
+
+fn verifier(rig: &Rig) -> VerifierKey {
+    let key = std::fs::read_to_string(rig.folder.path().join("state/audit.key.pub")).unwrap();
+    key.parse().unwrap()
+}
+
+/// All entries, once the Core has stopped.
+async fn entries(rig: &mut Rig) -> Vec<Entry> {
+    rig.stop().await;
+    let reader = LogReader::open(&rig.folder.path().join("state/audit"), &verifier(rig)).unwrap();
+    assert!(reader.verify(None).is_sound());
+    reader.entries(0..u64::MAX).map(|entry| Entry::decode(&entry.unwrap()).unwrap()).collect()
+}
+
+async fn receipt_of(party: &Party, key: &ByteString) -> Option<String> {
+    let reference = AttributeReference::Custom {
+        vendor: ByteString::from_static(VENDOR),
+        name: ByteString::from_static(RECEIPT),
+    };
+    let request =
+        GetAttributesRequest { unique_identifier: named(key), attribute_references: vec![reference] };
+    let response: GetAttributesResponse = party.ask(request).await.unwrap();
+    response.attributes.iter().find_map(|attribute| match attribute {
+        Attribute::Custom(custom) => match &custom.value {
+            CustomValue::Text(text) => Some(text.to_string()),
+            _ => None,
+        },
+        _ => None,
+    })
+}
+
+fn told(entries: &[Entry]) -> Vec<(&str, &str, &str)> {
+    entries.iter().map(|entry| (&*entry.principal, &*entry.operation, &*entry.outcome)).collect()
+}
+
+#[tokio::test]
+async fn a_day_of_a_core_is_in_its_log() {
+    let mut rig = Rig::start().await;
+    let operator = rig.operator();
+    let chain = operator.provision("acme").await;
+    let gateway = rig.gateway("acme-gateway");
+    let blob = gateway.wrap(&chain.l3, &object(), b"data").await.unwrap();
+    gateway.unwrap(&chain.l3, &object(), &blob).await.unwrap();
+    let stranger = rig.party("nobody", "mallory");
+    assert_eq!(stranger.refused(locate([])).await, ResultReason::PermissionDenied);
+    assert_eq!(gateway.refused(create([link(&chain.l2)])).await, ResultReason::PermissionDenied);
+    operator.destroy(&chain.l3).await.unwrap_err();
+    operator.revoke(&chain.l1, RevocationReasonCode::KeyCompromise).await.unwrap();
+    let entries = entries(&mut rig).await;
+    assert_eq!(
+        told(&entries),
+        [
+            ("krypton-core", "Start", "Success"),
+            ("olga", "Register", "Success"),
+            ("olga", "Activate", "Success"),
+            ("olga", "Create", "Success"),
+            ("olga", "Activate", "Success"),
+            ("krypton-core", "Tenant Opened", "Success"),
+            ("olga", "Create", "Success"),
+            ("olga", "Activate", "Success"),
+            ("acme-gateway", "Encrypt", "Success"),
+            ("acme-gateway", "Decrypt", "Success"),
+            ("mallory", "Locate", "Failure"),
+            ("acme-gateway", "Create", "Failure"),
+            ("olga", "Destroy", "Failure"),
+            ("olga", "Revoke", "Intent"),
+            ("olga", "Revoke", "Success"),
+            ("krypton-core", "Stop", "Success"),
+        ]
+    );
+    for entry in entries.iter().filter(|entry| entry.operation.ends_with("crypt")) {
+        assert_eq!(entry.details["tenant"], "acme");
+        assert_eq!(entry.unique_identifier.as_deref(), Some(&*chain.l3));
+    }
+    let names: std::collections::HashSet<_> =
+        entries.iter().filter_map(|entry| entry.server_correlation_value.as_ref()).collect();
+    // An intent and its outcome are of the same request.
+    assert_eq!(names.len(), entries.iter().filter(|entry| entry.principal != "krypton-core").count() - 1);
+}
+
+#[tokio::test]
+async fn a_revoke_has_a_certificate_that_says_how_each_gateway_was_settled() {
+    let rig = Rig::start().await;
+    let operator = rig.operator();
+    let chain = operator.provision("acme").await;
+    assert_eq!(receipt_of(&operator, &chain.l1).await, None);
+    let gateway = rig.gateway("acme-gateway");
+    let lease: ObtainLeaseResponse =
+        gateway.ask(ObtainLeaseRequest { unique_identifier: named(&chain.l3) }).await.unwrap();
+    assert_eq!(lease.lease_time.0, 5);
+    operator.revoke(&chain.l1, RevocationReasonCode::KeyCompromise).await.unwrap();
+    let text = receipt_of(&operator, &chain.l1).await.unwrap();
+    let verified = receipt::verify(text.as_bytes(), &verifier(&rig)).unwrap();
+    let Entry { operation, outcome, principal, unique_identifier, details, .. } = verified.entry;
+    assert_eq!((&*operation, &*outcome, &*principal), ("Revoke", "Success", "olga"));
+    assert_eq!(unique_identifier.as_deref(), Some(&*chain.l1));
+    let detail = |name: &str| details.get(name).map(String::as_str);
+    assert_eq!(detail("level"), Some("L1"));
+    assert_eq!(detail("tenant"), Some("acme"));
+    assert_eq!(detail("closed_keys"), Some(&*chain.l3));
+    assert_eq!(detail("closed_key_count"), Some("1"));
+    // The Gateway of this test takes a lease but listens to nobody.
+    assert_eq!(detail("gateways"), Some("acme-gateway/=expired"));
+    assert!(detail("effective_at").is_some() && detail("effective_after_milliseconds").is_some());
+
+    // A Gateway is not told of others.
+    operator.revoke(&chain.l3, RevocationReasonCode::CessationOfOperation).await.unwrap();
+    assert!(receipt_of(&operator, &chain.l3).await.is_some());
+    assert_eq!(receipt_of(&gateway, &chain.l3).await, None);
+
+    // 1.x has a name for the attribute that it can spell.
+    let legacy = AttributeReference::from_name(&ByteString::from_static("y-Receipt"));
+    let request =
+        GetAttributesRequest { unique_identifier: named(&chain.l1), attribute_references: vec![legacy] };
+    let answer = operator.raw(kmip_protocol::version::V1_4, &[request.into()]).await;
+    assert!(String::from_utf8_lossy(&answer).contains("c2sp.org/tlog-proof@v1"));
+}
+
+#[tokio::test]
+async fn nobody_sets_a_receipt() {
+    let rig = Rig::start().await;
+    let operator = rig.operator();
+    let chain = operator.provision("acme").await;
+    let forged = Attribute::Custom(kmip_protocol::attribute::CustomAttribute {
+        vendor: ByteString::from_static(VENDOR),
+        name: ByteString::from_static(RECEIPT),
+        value: CustomValue::Text(ByteString::from_static("trust me")),
+    });
+    let new_attribute = Attributes::new([forged]);
+    let request = AddAttributeRequest { unique_identifier: named(&chain.l3), new_attribute };
+    assert_eq!(operator.refused(request).await, ResultReason::AttributeReadOnly);
+}
