@@ -10,6 +10,7 @@ use key_service::port::SealerError;
 use kmip_protocol::attribute::{Attribute, AttributeReference, Attributes};
 use kmip_protocol::enumeration::{ObjectType, ResultStatus, State};
 use kmip_protocol::identifier::UniqueIdentifier;
+use kmip_protocol::mask::StorageStatusMask;
 use kmip_protocol::message::ResponseBatchItem;
 use kmip_protocol::operation::{GetAttributesRequest, LocateRequest, Response};
 
@@ -72,6 +73,15 @@ impl RootKeys {
         Ok(found)
     }
 
+    /// The L3 that seals for a service.
+    pub(crate) async fn sealing_key(&self, tenant: &str, service: &str) -> Result<ByteString, SealerError> {
+        match self.find(tenant, service).await? {
+            ServiceKey::Active(key) => Ok(key),
+            ServiceKey::Closed => Err(SealerError::Refused("the service has no active key".to_owned())),
+            ServiceKey::Unknown => Err(SealerError::NoKey),
+        }
+    }
+
     /// Whether an L3 is of a tenant, as the Core says. A store says which L3 sealed a record, and a store can be edited: without
     /// this, a record copied to another tenant would open there.
     pub(crate) async fn is_of_tenant(&self, key: &ByteString, tenant: &str) -> Result<bool, SealerError> {
@@ -117,18 +127,24 @@ impl RootKeys {
             tenant_attribute(tenant),
         ];
         let active = of_service.iter().cloned().chain([Attribute::State(State::Active)]);
-        if let Some(key) = self.locate(Attributes::new(active)).await? {
+        if let Some(key) = self.locate(Attributes::new(active), StorageStatusMask::ON_LINE_STORAGE).await? {
             return Ok(ServiceKey::Active(key));
         }
-        let any = self.locate(Attributes::new(of_service)).await?;
+        // A service whose keys were destroyed is closed: what belongs there must not go elsewhere.
+        let ever = StorageStatusMask::ON_LINE_STORAGE | StorageStatusMask::DESTROYED_STORAGE;
+        let any = self.locate(Attributes::new(of_service), ever).await?;
         Ok(if any.is_some() { ServiceKey::Closed } else { ServiceKey::Unknown })
     }
 
-    async fn locate(&self, attributes: Attributes) -> Result<Option<ByteString>, SealerError> {
+    async fn locate(
+        &self,
+        attributes: Attributes,
+        among: StorageStatusMask,
+    ) -> Result<Option<ByteString>, SealerError> {
         let request = LocateRequest {
             maximum_items: Some(1),
             offset_items: None,
-            storage_status_mask: None,
+            storage_status_mask: Some(among),
             object_group_member: None,
             attributes,
         };

@@ -63,7 +63,7 @@ pub async fn draft(
     let service = context.service;
     let attributes = with_templates(context, attributes).await?;
     attribute_rules::judge_new(&attributes, service.settings.maximum_attributes)?;
-    let groups = object_groups(&attributes);
+    let groups = object_groups(&attributes)?;
     let mut record = Record {
         tenant: context.principal.tenant.clone(),
         service: service.sealer.service_of(&context.principal.tenant, &groups).await?,
@@ -129,7 +129,7 @@ pub async fn import(
     object: &ManagedObject,
 ) -> Result<Record, Fault> {
     let service = context.service;
-    let groups = object_groups(&attributes);
+    let groups = object_groups(&attributes)?;
     let mut given = Record {
         tenant: context.principal.tenant.clone(),
         service: service.sealer.service_of(&context.principal.tenant, &groups).await?,
@@ -183,16 +183,29 @@ pub fn detach(attribute: &Attribute) -> Result<Attribute, Fault> {
     Ok(attribute)
 }
 
-fn object_groups(attributes: &Attributes) -> Vec<ByteString> {
+/// Object Groups of a new object at most: the vault is asked about each.
+const MAXIMUM_OBJECT_GROUPS: usize = 16;
+
+/// Templates that a request names at most: the store is asked for each.
+const MAXIMUM_TEMPLATES: usize = 16;
+
+fn object_groups(attributes: &Attributes) -> Result<Vec<ByteString>, Fault> {
     let groups = attributes.iter().filter_map(|attribute| match attribute {
         Attribute::ObjectGroup(group) => Some(group.clone()),
         _ => None,
     });
-    groups.collect()
+    let groups: Vec<_> = groups.collect();
+    match groups.len() {
+        0..=MAXIMUM_OBJECT_GROUPS => Ok(groups),
+        _ => Err(Fault::new(ResultReason::ServerLimitExceeded, "a new object has too many Object Groups")),
+    }
 }
 
 /// Adds the attributes of the templates that a 1.x request names; its own go before theirs.
 pub async fn with_templates(context: &Context<'_>, mut attributes: Attributes) -> Result<Attributes, Fault> {
+    if attributes.templates.len() > MAXIMUM_TEMPLATES {
+        return Err(Fault::new(ResultReason::ServerLimitExceeded, "a request names too many templates"));
+    }
     for name in std::mem::take(&mut attributes.templates) {
         let template = find_template(context, &name).await?;
         for attribute in template.attributes.iter() {
@@ -302,7 +315,7 @@ fn describe_value(record: &mut Record, object: &ManagedObject) -> Result<(), Fau
         }
         ManagedObject::OpaqueObject(opaque) => {
             record.set(Attribute::OpaqueDataType(opaque.opaque_data_type));
-            record.set(Attribute::Digest(digest(opaque.opaque_data_value.expose(), None)));
+            record.set(Attribute::Digest(untold(digest(opaque.opaque_data_value.expose(), None))));
         }
         _ => describe_key(record, object)?,
     }
@@ -338,8 +351,47 @@ fn agree(record: &mut Record, attribute: Attribute) -> Result<(), Fault> {
     Ok(())
 }
 
-/// The digest of a key; `None` if its value is not here.
+/// The digest of a key as its record keeps it; `None` if its value is not here.
 fn digest_of(object: &ManagedObject) -> Option<Digest> {
+    let digest = key_digest(object)?;
+    Some(if matches!(object, ManagedObject::SecretData(_)) { untold(digest) } else { digest })
+}
+
+/// A password can be guessed, and a digest confirms the guess: whoever has the store must not find it there.
+fn untold(digest: Digest) -> Digest {
+    Digest { digest_value: None, ..digest }
+}
+
+/// Works out the digests that the record does not keep, from the value. A destroyed object has none.
+///
+/// # Errors
+/// If the vault does not open the object.
+pub async fn tell_digests(
+    context: &Context<'_>,
+    record: &Record,
+    instances: &mut Vec<Instance>,
+) -> Result<(), Fault> {
+    let is_untold = |instance: &Instance| matches!(&instance.attribute, Attribute::Digest(digest) if digest.digest_value.is_none());
+    if !instances.iter().any(is_untold) {
+        return Ok(());
+    }
+    if record.is_destroyed() {
+        instances.retain(|instance| !is_untold(instance));
+        return Ok(());
+    }
+    let object = context.unseal(record).await?;
+    let told = match &object {
+        ManagedObject::OpaqueObject(opaque) => Some(digest(opaque.opaque_data_value.expose(), None)),
+        object => key_digest(object),
+    };
+    for instance in instances.iter_mut().filter(|instance| is_untold(instance)) {
+        let told = told.clone().ok_or_else(|| Fault::general_failure("the object has no digest"))?;
+        instance.attribute = Attribute::Digest(told);
+    }
+    Ok(())
+}
+
+fn key_digest(object: &ManagedObject) -> Option<Digest> {
     let block = object.key_block()?;
     let format = Some(block.key_format_type);
     Some(match block.key_value.as_ref()? {

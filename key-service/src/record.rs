@@ -176,15 +176,13 @@ impl Record {
         self.attributes.iter().find(|attribute| attribute.attribute_type() == Some(attribute_type))
     }
 
-    /// The keys by which the record is found. Locate finds a destroyed object by its identifier, and by nothing else; what
-    /// looks after records finds it by what guards it.
+    /// The keys by which the record is found. A destroyed object is found by its identifier, by what guards it, and by
+    /// [what outlives it](outlives_destruction).
     pub fn index_keys(&self) -> Vec<IndexKey> {
-        let guard = self.guard.index_keys();
-        if self.is_destroyed() {
-            return guard.collect();
-        }
-        let attributes = self.attributes.instances.iter();
-        attributes.filter_map(|instance| index_key(&instance.attribute)).chain(guard).collect()
+        let is_destroyed = self.is_destroyed();
+        let indexed =
+            self.attributes.iter().filter(|attribute| !is_destroyed || outlives_destruction(attribute));
+        indexed.filter_map(index_key).chain(self.guard.index_keys()).collect()
     }
 
     /// Those keys that no other live object of the tenant may have: the names.
@@ -242,6 +240,12 @@ pub fn index_key(attribute: &Attribute) -> Option<IndexKey> {
         _ => return None,
     };
     Some(digest_key(prefix, &value))
+}
+
+/// Attributes that a destroyed object is found by: those by which the Core tells whose an object of the chain was. A service
+/// whose keys are all destroyed is closed; it is not one that never was.
+pub fn outlives_destruction(attribute: &Attribute) -> bool {
+    matches!(attribute, Attribute::Custom(custom) if custom.vendor == crate::chain::VENDOR)
 }
 
 /// A tag and a digest, which bounds the length of the key whatever the client wrote.

@@ -9,6 +9,7 @@ use kmip_protocol::operation::{ExportRequest, ExportResponse};
 use super::get::{Form, obtain};
 use super::get_attributes::attributes;
 use crate::context::Context;
+use crate::creation;
 use crate::fault::Fault;
 use crate::parameters;
 use crate::record::Record;
@@ -30,10 +31,12 @@ pub(super) async fn handle(
         record.refuse_archived()?;
         obtain(context, &record, form).await?
     };
+    let mut attributes = attributes(&record);
+    creation::tell_digests(context, &record, &mut attributes.instances).await?;
     Ok(ExportResponse {
         object_type: record.object_type,
         unique_identifier: record.unique_identifier.clone(),
-        attributes: attributes(&record),
+        attributes,
         object,
     })
 }

@@ -10,6 +10,7 @@ use kmip_protocol::operation::{GetAttributesRequest, GetAttributesResponse};
 use crate::attribute_rules::SERVER_VENDOR;
 use crate::chain::{RECEIPT, VENDOR};
 use crate::context::Context;
+use crate::creation;
 use crate::fault::Fault;
 use crate::record::Record;
 
@@ -35,6 +36,7 @@ pub(super) async fn handle(
             }
         }
     }
+    creation::tell_digests(context, &record, &mut instances).await?;
     Ok(GetAttributesResponse {
         unique_identifier: record.unique_identifier.clone(),
         attributes: Attributes { instances, templates: Vec::new() },

@@ -16,7 +16,7 @@ use super::get_attributes::attributes;
 use crate::context::Context;
 use crate::fault::Fault;
 use crate::port::IndexKey;
-use crate::record::{Record, index_key};
+use crate::record::{Record, index_key, outlives_destruction};
 
 /// Criteria of one Locate: each is compared with every record that is looked at.
 const MAXIMUM_CRITERIA: usize = 32;
@@ -133,11 +133,9 @@ impl<'a> Criteria<'a> {
         })
     }
 
-    /// The index that the fewest records are expected under. Destroyed objects are in none.
+    /// The index that the fewest records are expected under. Destroyed objects are in few.
     fn index_key(&self) -> Option<IndexKey> {
-        if self.storage_status_mask.contains(StorageStatusMask::DESTROYED_STORAGE) {
-            return None;
-        }
+        let with_destroyed = self.storage_status_mask.contains(StorageStatusMask::DESTROYED_STORAGE);
         let selectivity = |attribute: &&Attribute| match attribute {
             Attribute::Name(_) => 0,
             Attribute::ApplicationSpecificInformation(_) => 1,
@@ -147,6 +145,7 @@ impl<'a> Criteria<'a> {
         };
         self.attributes
             .iter()
+            .filter(|attribute| !with_destroyed || outlives_destruction(attribute))
             .filter(|attribute| index_key(attribute).is_some())
             .min_by_key(selectivity)
             .and_then(index_key)

@@ -5,13 +5,21 @@ use kmip_protocol::Version;
 use kmip_protocol::attribute::{
     Attribute, AttributeReference, AttributeType, Attributes, CustomAttribute, CustomValue,
 };
-use kmip_protocol::enumeration::{CryptographicAlgorithm, ResultReason};
+use kmip_protocol::codec::Secret;
+use kmip_protocol::enumeration::{
+    CryptographicAlgorithm, KeyFormatType, ObjectType, OpaqueDataType, ResultReason, SecretDataType,
+};
 use kmip_protocol::mask::CryptographicUsageMask as Mask;
-use kmip_protocol::operation::{GetAttributesRequest, GetAttributesResponse, ModifyAttributeRequest};
+use kmip_protocol::object::{ManagedObject, OpaqueObject, SecretData};
+use kmip_protocol::operation::{
+    DestroyRequest, DestroyResponse, GetAttributesRequest, GetAttributesResponse, ModifyAttributeRequest,
+    RegisterRequest,
+};
 use kmip_protocol::version::{SUPPORTED, V1_0, V1_4, V2_1};
 
+use crate::crypto;
 use crate::service::ServiceSettings;
-use crate::testing::{Server, active, id, name, symmetric_key};
+use crate::testing::{Server, active, block, id, name, symmetric_key};
 
 /// A server that takes these for legacy clients, and a key with a custom attribute in it. Clients are called `app`.
 async fn server_with_key(legacy_attribute_clients: &[&str]) -> (Server, ByteString) {
@@ -95,4 +103,44 @@ async fn a_nameless_object_is_named_by_modify_attribute_at_1x_only() {
             false => assert_eq!(outcome, None, "{version}"),
         }
     }
+}
+
+fn password(secret: &[u8]) -> ManagedObject {
+    let key_block = block(KeyFormatType::Opaque, None, secret);
+    ManagedObject::SecretData(SecretData { secret_data_type: SecretDataType::Password, key_block })
+}
+
+#[tokio::test]
+async fn the_digest_of_a_password_is_told_and_not_kept() {
+    let server = Server::new();
+    let opaque = OpaqueObject {
+        opaque_data_type: OpaqueDataType::Extension(0x8000_0001),
+        opaque_data_value: Secret::copy_from_slice(b"swordfish"),
+    };
+    for object in [password(b"swordfish"), ManagedObject::OpaqueObject(opaque)] {
+        let identifier = server.register(object, []).await;
+        let stored = server.service.store.fetch("acme", &identifier).await.unwrap().unwrap();
+        let expected = crypto::sha256(b"swordfish");
+        assert!(!stored.encode().windows(expected.len()).any(|window| window == expected));
+        let Some(Attribute::Digest(told)) = server.attribute(&identifier, AttributeType::Digest).await else {
+            panic!("no digest");
+        };
+        assert_eq!(told.digest_value.as_deref(), Some(&expected[..]));
+        server.done::<DestroyResponse>(DestroyRequest { unique_identifier: id(&identifier) }).await;
+        assert_eq!(server.attribute(&identifier, AttributeType::Digest).await, None);
+    }
+}
+
+#[tokio::test]
+async fn groups_of_a_new_object_are_bounded() {
+    let server = Server::new();
+    let groups = (0..17).map(|number| Attribute::ObjectGroup(number.to_string().into()));
+    let object = symmetric_key(CryptographicAlgorithm::Aes, &[1; 16]);
+    let request = RegisterRequest {
+        object_type: ObjectType::SymmetricKey,
+        attributes: Attributes::new(groups),
+        object,
+        protection_storage_masks: None,
+    };
+    assert_eq!(server.refused(request).await, ResultReason::ServerLimitExceeded);
 }
