@@ -17,11 +17,18 @@ use kmip_protocol::operation::{NotifyRequest, Request};
 use kmip_protocol::version::V2_1;
 use kmip_ttlv::Limits;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
 use crate::audit::Settlement;
 
 /// How long to wait before a Gateway that has not confirmed is asked again, if it has a connection.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
+
+/// How long a Gateway's Destroy waits for the other Gateways to forget the object, ...
+const FORGET_WITHIN: Duration = Duration::from_secs(1);
+
+/// ... and how often each is told before its leases are recalled.
+const FORGET_ATTEMPTS: usize = 3;
 
 /// After so many grants, leases that have ended are forgotten.
 const GRANTS_PER_CLEANING: u64 = 256;
@@ -105,6 +112,39 @@ impl Leases {
         self.settle(revocation, keys).await
     }
 
+    /// Tells all Gateways but the one that asks to forget an object (an L4) under these L3s. Returns when they have, or after a
+    /// while: what is left is told in the background, and a Gateway that cannot be told loses its leases.
+    pub async fn forget(self: &Arc<Self>, keys: &[ByteString], object: &str, asking: &Life) {
+        let mut told: HashMap<Life, Vec<ByteString>> = HashMap::new();
+        for key in keys {
+            for (life, _) in self.holders(key).into_iter().filter(|(life, _)| life != asking) {
+                told.entry(life).or_default().push(key.clone());
+            }
+        }
+        let mut telling = JoinSet::new();
+        for (life, keys) in told {
+            let (leases, object) = (Arc::clone(self), ByteString::from(object));
+            telling.spawn(async move { leases.forget_at(&life, &keys, &object).await });
+        }
+        let all = async { while telling.join_next().await.is_some() {} };
+        let _ = tokio::time::timeout(FORGET_WITHIN, all).await;
+        telling.detach_all();
+    }
+
+    async fn forget_at(self: Arc<Self>, life: &Life, keys: &[ByteString], object: &str) {
+        let buried = |key: &ByteString| {
+            let name = ByteString::from(format!("{key}/{object}"));
+            notification(&name, State::Destroyed)
+        };
+        for _ in 0..FORGET_ATTEMPTS {
+            if self.tell(life, keys, buried).await {
+                return;
+            }
+            tokio::time::sleep(ASK_AGAIN_AFTER).await;
+        }
+        let _ = self.recall(keys).await;
+    }
+
     async fn settle(self: &Arc<Self>, revocation: Revocation, keys: &[ByteString]) -> Settlement {
         let started = self.clock.monotonic();
         let (concerned, waited_for_unknown) = {
@@ -153,7 +193,8 @@ impl Leases {
             }
             let (leases, keys, asked) = (Arc::clone(self), Arc::clone(keys), Arc::clone(asked));
             tokio::spawn(async move {
-                if leases.tell(&life, &keys).await {
+                let deactivated = |key: &ByteString| notification(key, State::Deactivated);
+                if leases.tell(&life, &keys, deactivated).await {
                     leases.grantor().confirm(revocation, &life);
                     leases.confirmed.notify_waiters();
                 } else {
@@ -164,11 +205,11 @@ impl Leases {
         }
     }
 
-    /// Tells a Gateway that keys are revoked; returns whether it has given them up.
-    async fn tell(&self, life: &Life, keys: &[ByteString]) -> bool {
+    /// Tells a Gateway something about keys; returns whether it has done what that asks of it.
+    async fn tell(&self, life: &Life, keys: &[ByteString], word: impl Fn(&ByteString) -> Request) -> bool {
         for keys in keys.chunks(KEYS_PER_MESSAGE) {
             let Some(pusher) = self.pushers().get(life).cloned() else { return false };
-            let requests: Vec<Request> = keys.iter().map(notification).collect();
+            let requests: Vec<Request> = keys.iter().map(&word).collect();
             let message = RequestMessage::write(&RequestHeader::new(V2_1, requests.len()), &requests);
             let Ok(answer) = pusher.request(message).await else { return false };
             let Ok(answer) = ResponseMessage::read(&answer, Limits::default()) else { return false };
@@ -200,11 +241,12 @@ impl Leases {
     }
 }
 
-/// Notify: the L3 is Deactivated for the Gateway, whatever the reason.
-fn notification(key: &ByteString) -> Request {
+/// Notify. An L3 that is Deactivated for the Gateway is given up, whatever the reason; an object of an L3 (named L3/OBJECT) that is
+/// Destroyed is forgotten.
+fn notification(name: &ByteString, state: State) -> Request {
     Request::from(NotifyRequest {
-        unique_identifier: key.clone(),
-        attributes: Attributes::new([Attribute::State(State::Deactivated)]),
+        unique_identifier: name.clone(),
+        attributes: Attributes::new([Attribute::State(state)]),
         attribute_references: Vec::new(),
     })
 }

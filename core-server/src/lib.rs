@@ -7,6 +7,7 @@
 //! * [`profile`]: who may ask for what; [`seat`]: from a certificate to a role and what can be seen from there.
 //! * [`policy`]: what headquarters permits, asked in one place, and how much a Gateway may unwrap.
 //! * [`chain`]: the objects; [`root`]: the L1s; [`anchor`]: how an L2 stands under several of them; `prober` and [`switch`]: whether they are still there, and what follows if not; [`vault`]: the unsealed keys; [`store`]: how rules see the store.
+//! * [`tombstones`]: which objects of Gateways were destroyed.
 //! * [`leases`]: how long Gateways may use what an L3 sealed, and how that is recalled.
 //! * [`audit`]: what the audit log is told beside requests.
 //! * `operations`: what KMIP's operations mean here.
@@ -33,6 +34,7 @@ pub mod seat;
 pub mod server;
 pub mod store;
 pub mod switch;
+pub mod tombstones;
 pub mod vault;
 
 pub use config::Config;

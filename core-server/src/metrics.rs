@@ -21,6 +21,8 @@ const DURATION_BUCKETS: [f64; 13] =
 pub struct Metrics {
     /// Keys that were forgotten and zeroized.
     pub(crate) wiped: Counter,
+    /// Objects of Gateways that were destroyed.
+    pub(crate) buried: Counter,
     unseals: Family<LevelLabels, Counter>,
     probes: Family<OutcomeLabels, Counter>,
     closings: Family<ReasonLabels, Counter>,
@@ -129,6 +131,7 @@ impl Metrics {
             Unit::Seconds,
             metrics.oldest_proof.clone(),
         );
+        registry.register("tombstones", "Objects of Gateways buried since the start", metrics.buried.clone());
         registry.register("wiped_keys", "Unsealed keys forgotten and zeroized", metrics.wiped.clone());
         registry.register_with_unit(
             "key_use_duration",
@@ -145,6 +148,7 @@ impl Metrics {
         let (uses, durations) = (Family::default(), Family::new_with_constructor(histogram));
         Self {
             wiped: Counter::default(),
+            buried: Counter::default(),
             unseals: Family::default(),
             probes: Family::default(),
             closings: Family::default(),

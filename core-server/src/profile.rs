@@ -10,7 +10,7 @@ use kmip_protocol::operation::Operation;
 pub enum Role {
     /// Steers the chains of all tenants; uses no key.
     Operator,
-    /// Wraps and unwraps under the L3s of the tenants that it serves; changes nothing.
+    /// Wraps and unwraps under the L3s of the tenants that it serves; changes nothing of the chain.
     Gateway,
     /// Anybody else with a certificate of a known authority: nothing at all.
     Stranger,
@@ -54,7 +54,7 @@ pub static PROFILE: &[Row] = &[
     row(Operation::Activate, OPERATORS, "lets a key be used"),
     row(Operation::ReKey, OPERATORS, "rotates an L3: the new version is Active, the old one unwraps only"),
     row(Operation::Revoke, OPERATORS, "an L3 unwraps only, or nothing; an L2 closes the tenant; an L1 as well, unless another anchor of the L2 is Active"),
-    row(Operation::Destroy, OPERATORS, "removes a wrapped key for good"),
+    row(Operation::Destroy, BOTH, "operators: removes a wrapped key for good; Gateways: buries an object of theirs, named L3/OBJECT, so that it is never unwrapped again"),
     row(Operation::Check, OPERATORS, "whether an object may be used in a given way; of an L1 and Unwrap Key: whether it opens the L2 at this moment"),
     row(Operation::AddAttribute, OPERATORS, "not those that make the chain, but for a Wrapping Key Link of an L2 to one L1 more: an anchor"),
     row(Operation::ModifyAttribute, OPERATORS, "as Add Attribute"),

@@ -22,6 +22,7 @@ use crate::profile::{self, Role};
 use crate::reach::Reach;
 use crate::store::{ServiceKeyView, WatchedStore};
 use crate::switch::Switch;
+use crate::tombstones::Tombstones;
 use crate::vault::{UnsealedKey, Vault};
 
 /// A role and what goes with it.
@@ -36,6 +37,10 @@ pub struct Seat {
     pub leases: Arc<Leases>,
     /// What closes tenants whose anchors refuse.
     pub switch: Arc<Switch>,
+    /// The objects of Gateways that were destroyed.
+    pub tombstones: Arc<Tombstones>,
+    /// The whole chain, whatever can be seen from here: to be read.
+    pub(crate) chain: Arc<dyn Store>,
     /// What is counted.
     pub metrics: Metrics,
     /// L1s that one L2 may be sealed under.
@@ -71,6 +76,8 @@ pub struct Ports {
     pub leases: Arc<Leases>,
     /// What closes tenants whose anchors refuse.
     pub switch: Arc<Switch>,
+    /// The objects of Gateways that were destroyed.
+    pub tombstones: Arc<Tombstones>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -140,6 +147,8 @@ impl Seat {
             switch: Arc::clone(&ports.switch),
             maximum_anchors: config.roots.maximum_anchors,
             proof_overdue_after: config.roots.probe_interval * OVERDUE_AFTER_PERIODS,
+            tombstones: Arc::clone(&ports.tombstones),
+            chain: Arc::clone(&ports.store),
             metrics: ports.metrics.clone(),
             maximum_plaintext_bytes: config.requests.maximum_plaintext_bytes,
             governance: Arc::clone(&ports.governance),

@@ -30,6 +30,7 @@ use crate::prober::Prober;
 use crate::root::Roots;
 use crate::seat::{Ports, Seats};
 use crate::switch::Switch;
+use crate::tombstones::Tombstones;
 use crate::vault::Vault;
 
 /// Why a Core does not start.
@@ -113,6 +114,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         Arc::clone(&clock),
         metrics.clone(),
     );
+    let tombstones = Arc::new(Tombstones::new(Arc::clone(&store), Arc::clone(&clock)));
     let governance =
         Arc::new(Governance::new(&config, Arc::clone(&clock), metrics.clone()).map_err(StartError::Policy)?);
     let ports = Ports {
@@ -120,6 +122,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         vault: Arc::clone(&vault),
         leases,
         switch,
+        tombstones,
         clock: Arc::clone(&clock),
         entropy,
         metrics,

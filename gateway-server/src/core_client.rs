@@ -7,6 +7,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use key_service::chain::ObjectBinding;
 use key_service::creation::DEFAULT_SERVICE;
+use key_service::memory::LockedSecret;
 use key_service::port::{Binding, Sealed, Sealer, SealerError};
 use kmip_net::{Client, ClientConnection};
 use kmip_protocol::codec::Secret;
@@ -17,6 +18,7 @@ use kmip_protocol::operation::{DecryptRequest, EncryptRequest, Request, Response
 use kmip_protocol::version::V2_1;
 use kmip_ttlv::Limits;
 
+use crate::authenticated_store::RecordVault;
 use crate::errands::{Bounds, Errands};
 use crate::leases::Leases;
 use crate::root_keys::{RootKeys, ServiceKey};
@@ -102,6 +104,7 @@ pub(crate) fn refusal(item: &ResponseBatchItem) -> SealerError {
     let message = item.result_message.as_deref().unwrap_or_default().to_owned();
     match item.result_reason {
         Some(ResultReason::ObjectNotFound | ResultReason::ItemNotFound) => SealerError::NoKey,
+        Some(ResultReason::ObjectDestroyed) => SealerError::Buried,
         Some(ResultReason::CryptographicFailure) => SealerError::Damaged,
         Some(ResultReason::PermissionDenied | ResultReason::WrongKeyLifecycleState) => {
             SealerError::Refused(message)
@@ -122,14 +125,6 @@ impl CoreSealer {
     /// Asks over `link`, so much at a time.
     pub(crate) fn new(link: Arc<CoreLink>, leases: Arc<Leases>, bounds: Bounds) -> Self {
         Self { errands: Errands::start(&link, bounds), root_keys: RootKeys::new(link), leases }
-    }
-
-    async fn service_key(&self, binding: &Binding) -> Result<ByteString, SealerError> {
-        match self.root_keys.find(&binding.tenant, &binding.service).await? {
-            ServiceKey::Active(key) => Ok(key),
-            ServiceKey::Closed => Err(SealerError::Refused("the service has no active key".to_owned())),
-            ServiceKey::Unknown => Err(SealerError::NoKey),
-        }
     }
 
     async fn seal_under(
@@ -178,12 +173,12 @@ impl Sealer for CoreSealer {
     }
 
     async fn seal(&self, binding: &Binding, plaintext: Secret) -> Result<Sealed, SealerError> {
-        let key = self.service_key(binding).await?;
+        let key = self.root_keys.sealing_key(&binding.tenant, &binding.service).await?;
         match self.seal_under(&key, binding, plaintext.share()).await {
-            // The key was rotated or revoked since we last asked: ask again, once.
-            Err(SealerError::Refused(_) | SealerError::NoKey) => {
+            // The key was rotated, revoked or destroyed since we last asked: ask again, once.
+            Err(SealerError::Refused(_) | SealerError::NoKey | SealerError::Buried) => {
                 self.root_keys.forget(&binding.tenant, &binding.service);
-                let key = self.service_key(binding).await?;
+                let key = self.root_keys.sealing_key(&binding.tenant, &binding.service).await?;
                 self.seal_under(&key, binding, plaintext).await
             }
             outcome => outcome,
@@ -228,5 +223,16 @@ impl Sealer for CoreSealer {
 
     fn may_use(&self, key: &str) -> bool {
         self.leases.is_live(key)
+    }
+}
+
+#[async_trait]
+impl RecordVault for CoreSealer {
+    async fn record_key(&self, key: &ByteString) -> Result<Arc<LockedSecret>, SealerError> {
+        self.leases.record_key(key).await
+    }
+
+    async fn sealing_key(&self, tenant: &str, service: &str) -> Result<ByteString, SealerError> {
+        self.root_keys.sealing_key(tenant, service).await
     }
 }

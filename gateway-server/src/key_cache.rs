@@ -46,7 +46,7 @@ impl KeyCache {
 
     /// The object, if exactly this sealed form of it was opened under this binding.
     pub(crate) fn find(&self, binding: &Binding, sealed: &Sealed) -> Option<Secret> {
-        read(self.shard(binding)).find(binding, sealed)
+        read(self.shard(&binding.unique_identifier)).find(binding, sealed)
     }
 
     /// Remembers an opened object; others make room for it.
@@ -54,8 +54,8 @@ impl KeyCache {
         if self.maximum_objects_per_shard == 0 {
             return;
         }
-        let mut shard = write(self.shard(binding));
-        shard.forget(binding, sealed);
+        let mut shard = write(self.shard(&binding.unique_identifier));
+        shard.forget(&sealed.key, &binding.unique_identifier);
         while shard.objects() >= self.maximum_objects_per_shard {
             shard.evict();
         }
@@ -70,14 +70,19 @@ impl KeyCache {
         }
     }
 
+    /// Wipes an object that was opened under an L3.
+    pub(crate) fn forget(&self, key: &ByteString, unique_identifier: &str) {
+        write(self.shard(unique_identifier)).forget(key, unique_identifier);
+    }
+
     /// Wipes what was opened under an L3: when this returns, nothing of it is here.
     pub(crate) fn wipe(&self, key: &str) {
         self.shards.iter().for_each(|shard| write(shard).wipe(key));
     }
 
     /// By the object alone, so that an L3 that is much used does not wait for one lock.
-    fn shard(&self, binding: &Binding) -> &RwLock<Shard> {
-        let hash = self.hasher.hash_one(&*binding.unique_identifier);
+    fn shard(&self, unique_identifier: &str) -> &RwLock<Shard> {
+        let hash = self.hasher.hash_one(unique_identifier);
         &self.shards[hash as usize % self.shards.len()]
     }
 }

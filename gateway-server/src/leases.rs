@@ -1,22 +1,26 @@
 //! The Gateway's leases on L3s: asked for when a key is first used, renewed while it is, given up at once when the Core asks
 //! for them back, and with each its opened objects.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytestring::ByteString;
+use key_service::chain::RECORD_KEY_LABEL;
+use key_service::crypto::RECORD_KEY_BYTES;
 use key_service::lease::Holder;
-use key_service::memory::keys_taken_back;
+use key_service::memory::{LockedSecret, keys_taken_back};
 use key_service::port::{Binding, Clock, Sealed, SealerError};
 use kmip_protocol::codec::Secret;
 use kmip_protocol::enumeration::ResultStatus;
 use kmip_protocol::identifier::UniqueIdentifier;
-use kmip_protocol::operation::{ObtainLeaseRequest, Request, Response};
-use tokio::sync::OnceCell;
+use kmip_protocol::message::ResponseBatchItem;
+use kmip_protocol::operation::{MacRequest, ObtainLeaseRequest, Request, Response};
 
 use crate::core_client::{CoreLink, refusal};
 use crate::key_cache::KeyCache;
+use crate::questions::Questions;
+use crate::record_keys::RecordKeys;
 
 /// How often leases are looked after. What ends in between is noticed at its next use all the same.
 const TICK: Duration = Duration::from_millis(200);
@@ -29,12 +33,11 @@ pub(crate) struct Leases {
     link: Arc<CoreLink>,
     clock: Arc<dyn Clock>,
     book: Mutex<Book>,
-    asking: Mutex<HashMap<ByteString, Arc<Question>>>,
+    asked: Questions,
+    asked_record_keys: Questions,
     cache: KeyCache,
+    record_keys: RecordKeys,
 }
-
-/// A lease that is being asked for: all who need it share the one answer, also where it is a failure.
-type Question = OnceCell<Result<(), SealerError>>;
 
 /// How often a lease is asked for that was recalled while the grant was under way: by a rotation, say.
 const ATTEMPTS: usize = 2;
@@ -46,8 +49,21 @@ struct Book {
 }
 
 impl Leases {
-    pub(crate) fn new(link: Arc<CoreLink>, clock: Arc<dyn Clock>, cache: KeyCache) -> Self {
-        Self { link, clock, book: Mutex::default(), asking: Mutex::default(), cache }
+    pub(crate) fn new(
+        link: Arc<CoreLink>,
+        clock: Arc<dyn Clock>,
+        cache: KeyCache,
+        record_keys: RecordKeys,
+    ) -> Self {
+        Self {
+            link,
+            clock,
+            book: Mutex::default(),
+            asked: Questions::default(),
+            asked_record_keys: Questions::default(),
+            cache,
+            record_keys,
+        }
     }
 
     /// What was opened under these leases.
@@ -66,23 +82,12 @@ impl Leases {
             return Ok(());
         }
         for _ in 0..ATTEMPTS {
-            self.ask_once(key).await?;
+            self.asked.ask(key, || self.ask(std::slice::from_ref(key))).await?;
             if self.use_live(key) {
                 return Ok(());
             }
         }
         Err(SealerError::Refused("the lease was recalled".to_owned()))
-    }
-
-    /// Asks for a lease, or waits with those who are asking already. Who comes later asks anew.
-    async fn ask_once(&self, key: &ByteString) -> Result<(), SealerError> {
-        let question = self.asking().entry(key.clone()).or_default().clone();
-        let answer = question.get_or_init(|| self.ask(std::slice::from_ref(key))).await.clone();
-        let mut asking = self.asking();
-        if asking.get(key).is_some_and(|current| Arc::ptr_eq(current, &question)) {
-            asking.remove(key);
-        }
-        answer
     }
 
     fn use_live(&self, key: &ByteString) -> bool {
@@ -120,14 +125,72 @@ impl Leases {
         let mut book = self.book();
         book.holder.give_up(ByteString::from(&**key));
         // Under the same lock as `remember`: what was being opened meanwhile does not come back.
+        self.wipe(key);
+    }
+
+    fn wipe(&self, key: &str) {
         self.cache.wipe(key);
+        self.record_keys.wipe(key);
         keys_taken_back();
+    }
+
+    /// The key of the records that hang on an L3, under a live lease on it.
+    pub(crate) async fn record_key(&self, key: &ByteString) -> Result<Arc<LockedSecret>, SealerError> {
+        for _ in 0..ATTEMPTS {
+            self.ensure(key).await?;
+            if let Some(known) = self.record_keys.find(key) {
+                return Ok(known);
+            }
+            self.asked_record_keys.ask(key, || self.ask_record_key(key)).await?;
+            if let Some(known) = self.record_keys.find(key) {
+                return Ok(known);
+            }
+        }
+        Err(SealerError::Refused("the lease was recalled".to_owned()))
+    }
+
+    async fn ask_record_key(&self, key: &ByteString) -> Result<(), SealerError> {
+        let request = MacRequest {
+            unique_identifier: Some(UniqueIdentifier::Text(key.clone())),
+            cryptographic_parameters: None,
+            data: Some(Secret::copy_from_slice(RECORD_KEY_LABEL)),
+            correlation_value: None,
+            init_indicator: None,
+            final_indicator: None,
+        };
+        let mac_data = match self.link.send(&[request.into()]).await?.pop() {
+            Some(ResponseBatchItem { payload: Some(Response::Mac(made)), .. }) => made.mac_data,
+            Some(item) => return Err(refusal(&item)),
+            None => None,
+        };
+        let Some(record_key) = mac_data.filter(|mac| mac.len() == RECORD_KEY_BYTES) else {
+            return Err(SealerError::Unavailable("the Core's answer lacks the key of records".to_owned()));
+        };
+        let book = self.book();
+        if book.holder.is_live(key, self.clock.monotonic()) && !self.record_keys.remember(key, &record_key) {
+            return Err(SealerError::Unavailable("no locked memory is left for record keys".to_owned()));
+        }
+        Ok(())
+    }
+
+    /// An object was destroyed: what was opened of it is wiped, and what is on its way is not remembered.
+    pub(crate) fn bury(&self, key: &ByteString, unique_identifier: &str) {
+        let is_noted = {
+            // Under the same lock as `remember`.
+            let _book = self.book();
+            self.cache.forget(key, unique_identifier);
+            self.record_keys.bury(key, unique_identifier)
+        };
+        if !is_noted {
+            self.give_up(key);
+        }
     }
 
     /// Remembers an opened object, if the lease that it was opened under still lives.
     pub(crate) fn remember(&self, binding: &Binding, sealed: &Sealed, opened: &Secret) {
         let book = self.book();
-        if book.holder.is_live(&sealed.key, self.clock.monotonic()) {
+        let is_live = book.holder.is_live(&sealed.key, self.clock.monotonic());
+        if is_live && !self.record_keys.is_buried(&sealed.key, &binding.unique_identifier) {
             self.cache.remember(binding, sealed, opened);
         }
     }
@@ -143,8 +206,7 @@ impl Leases {
                 let ended = book.holder.expire(now);
                 for key in &ended {
                     book.used.remove(key);
-                    self.cache.wipe(key);
-                    keys_taken_back();
+                    self.wipe(key);
                 }
                 let ending: Vec<ByteString> = book.holder.ending(now + RENEW_BEFORE_END).cloned().collect();
                 let used = ending.into_iter().filter(|key| book.used.contains(key)).collect::<Vec<_>>();
@@ -161,9 +223,5 @@ impl Leases {
 
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn asking(&self) -> MutexGuard<'_, HashMap<ByteString, Arc<Question>>> {
-        self.asking.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -4,17 +4,23 @@
 //! * [`config`]: what an operator may choose.
 //! * `handler`: from frames to the rules of KMIP (crate `key-service`).
 //! * `core_client`, `root_keys`, `errands`: the Core as the port that seals.
-//! * `leases`, `recall`, `key_cache`: opened keys, for as long as the Core allows.
+//! * `authenticated_store`: records of which nobody else has changed a byte.
+//! * `burial`: tombstones of what was destroyed.
+//! * `leases`, `recall`, `key_cache`, `record_keys`, `questions`: opened keys, for as long as the Core allows.
 
 #![forbid(unsafe_code)]
 
+mod authenticated_store;
+mod burial;
 pub mod config;
 mod core_client;
 mod errands;
 mod handler;
 mod key_cache;
 mod leases;
+mod questions;
 mod recall;
+mod record_keys;
 mod root_keys;
 
 use std::net::SocketAddr;
@@ -35,12 +41,15 @@ use kmip_net::{
 use kmip_ttlv::Limits;
 use prometheus_client::registry::Registry;
 
+use crate::authenticated_store::AuthenticatedStore;
+use crate::burial::{BuryingStore, Undertaker};
 use crate::config::{CacheConfig, Config, CoreConfig};
 use crate::core_client::{CoreLink, CoreSealer};
 use crate::errands::Bounds;
 use crate::handler::Handler;
 use crate::key_cache::KeyCache;
 use crate::leases::Leases;
+use crate::record_keys::RecordKeys;
 
 /// Why a Gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -91,11 +100,15 @@ impl Gateway {
         let mut registry = Registry::with_prefix("krypton_gateway");
         let store = open_store(&config, StoreMetrics::register(&mut registry)).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let sealer = seal_with_core(&config.core, &config.cache, clock.clone())?;
+        let Core { link, leases, sealer } = connect(&config.core, &config.cache, clock.clone())?;
+        let store = Arc::new(AuthenticatedStore::new(store, sealer.clone()));
+        let undertaker = Undertaker::new(store.clone(), link, leases, &mut registry);
+        tokio::spawn(undertaker.clone().run());
+        let store = Arc::new(BuryingStore::new(store, undertaker));
         let message_bytes = config.limits.max_message_bytes;
         let service = Service::new(
             store,
-            Arc::new(sealer),
+            sealer,
             clock.clone(),
             Arc::new(SystemEntropy::new()),
             log.port(),
@@ -164,18 +177,26 @@ async fn open_store(config: &Config, metrics: StoreMetrics) -> Result<Arc<dyn St
     store::open(&config.store.parse()?, &settings).await
 }
 
-fn seal_with_core(
-    config: &CoreConfig,
-    cache: &CacheConfig,
-    clock: Arc<dyn Clock>,
-) -> Result<CoreSealer, StartError> {
+/// Locked memory for record keys: 16,384 L3s at once. Objects that are open do not take it away from them.
+const RECORD_KEY_MEMORY_BYTES: usize = 512 * 1024;
+
+/// The Core, as a Gateway deals with it.
+struct Core {
+    link: Arc<CoreLink>,
+    leases: Arc<Leases>,
+    sealer: Arc<CoreSealer>,
+}
+
+fn connect(config: &CoreConfig, cache: &CacheConfig, clock: Arc<dyn Clock>) -> Result<Core, StartError> {
     let tls = ReloadableTls::client(config.tls.clone())?;
     let maximum_message_bytes = config.client.max_message_bytes;
     let client = Client::new(config.client.clone(), tls)?;
     let link = Arc::new(CoreLink::new(client, maximum_message_bytes, new_instance()?));
-    let memory = LockedMemory::new(cache.memory.into(), cache.memory_mebibytes << 20)?;
+    let kind = cache.memory.into();
+    let memory = LockedMemory::new(kind, cache.memory_mebibytes << 20)?;
     let cache = KeyCache::new(memory, cache.maximum_keys);
-    let leases = Arc::new(Leases::new(link.clone(), clock.clone(), cache));
+    let record_keys = RecordKeys::new(LockedMemory::new(kind, RECORD_KEY_MEMORY_BYTES)?);
+    let leases = Arc::new(Leases::new(link.clone(), clock.clone(), cache, record_keys));
     tokio::spawn({
         let leases = leases.clone();
         async move { leases.look_after().await }
@@ -187,7 +208,8 @@ fn seal_with_core(
         messages: config.concurrent_messages,
         messages_per_tenant: config.concurrent_messages_per_tenant,
     };
-    Ok(CoreSealer::new(link, leases, bounds))
+    let sealer = CoreSealer::new(link.clone(), leases.clone(), bounds);
+    Ok(Core { link, leases, sealer: Arc::new(sealer) })
 }
 
 /// A name for this life of this Gateway.

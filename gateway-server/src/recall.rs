@@ -74,8 +74,7 @@ fn answer(request: &Bytes, leases: &Leases, clock: &dyn Clock) -> SecretBuffer {
             .then(|| item.decode(Operation::Notify, limits, message.header.protocol_version));
         let mut answered = match notify.flatten() {
             Some(Ok(Request::Notify(notify))) => {
-                tracing::info!(key = %notify.unique_identifier, "lease recalled");
-                leases.give_up(&notify.unique_identifier);
+                heed(&notify.unique_identifier, leases);
                 ResponseBatchItem::success(NotifyResponse {}.into())
             }
             _ => unexpected(Some(item.operation)),
@@ -85,6 +84,20 @@ fn answer(request: &Bytes, leases: &Leases, clock: &dyn Clock) -> SecretBuffer {
     });
     let items = items.collect();
     respond(&message.header, items, clock)
+}
+
+/// An L3 is to be given up; an object, named L3/OBJECT, was destroyed elsewhere and is to be forgotten.
+fn heed(name: &ByteString, leases: &Leases) {
+    match name.split_once('/') {
+        Some((key, object)) => {
+            tracing::debug!(key, object, "object destroyed elsewhere");
+            leases.bury(&ByteString::from(key), object);
+        }
+        None => {
+            tracing::info!(key = %name, "lease recalled");
+            leases.give_up(name);
+        }
+    }
 }
 
 fn unexpected(operation: Option<u32>) -> ResponseBatchItem {

@@ -10,7 +10,7 @@ use kmip_protocol::codec::Secret;
 use kmip_protocol::enumeration::ResultReason;
 use kmip_protocol::operation::{DecryptRequest, DecryptResponse};
 
-use super::encrypt::{object_binding, refuse_choices, use_key};
+use super::encrypt::{object_binding, refuse_buried, refuse_choices, use_key};
 use crate::metrics::Use;
 use crate::seat::Seat;
 
@@ -39,11 +39,14 @@ async fn unwrap(
     if data.len() > seat.maximum_plaintext_bytes + crypto::ENVELOPE_OVERHEAD_BYTES {
         return Err(Fault::new(ResultReason::ServerLimitExceeded, "the data is too long to be unwrapped"));
     }
-    let object = object_binding(request.authenticated_encryption_additional_data)?;
+    let (object, bound) = object_binding(request.authenticated_encryption_additional_data)?;
     let identifier = request.unique_identifier.as_ref();
-    let (unique_identifier, plaintext) = use_key(seat, context, identifier, Action::Unwrap, |key, bytes| {
-        crypto::unseal(bytes, &key.binding(&object), data.expose())
-    })
-    .await?;
+    let (unique_identifier, (tenant, plaintext)) =
+        use_key(seat, context, identifier, Action::Unwrap, |key, bytes| {
+            let plaintext = crypto::unseal(bytes, &key.binding(&bound), data.expose())?;
+            Ok((key.tenant().clone(), plaintext))
+        })
+        .await?;
+    refuse_buried(seat, &tenant, &object).await?;
     Ok(DecryptResponse { unique_identifier, data: Some(Secret::from(plaintext)), correlation_value: None })
 }

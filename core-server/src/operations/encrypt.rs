@@ -47,13 +47,16 @@ async fn wrap(seat: &Seat, context: &Context<'_>, request: EncryptRequest) -> Re
     if data.len() > seat.maximum_plaintext_bytes {
         return Err(Fault::new(ResultReason::ServerLimitExceeded, "the data is too long to be wrapped"));
     }
-    let object = object_binding(request.authenticated_encryption_additional_data)?;
+    let (object, bound) = object_binding(request.authenticated_encryption_additional_data)?;
     let entropy = &*context.service.entropy;
     let identifier = request.unique_identifier.as_ref();
-    let (unique_identifier, envelope) = use_key(seat, context, identifier, Action::Wrap, |key, bytes| {
-        crypto::seal(bytes, &key.binding(&object), data.expose(), entropy)
-    })
-    .await?;
+    let (unique_identifier, (tenant, envelope)) =
+        use_key(seat, context, identifier, Action::Wrap, |key, bytes| {
+            let envelope = crypto::seal(bytes, &key.binding(&bound), data.expose(), entropy)?;
+            Ok((key.tenant().clone(), envelope))
+        })
+        .await?;
+    refuse_buried(seat, &tenant, &object).await?;
     Ok(EncryptResponse {
         unique_identifier,
         data: Some(Secret::from(SecretBuffer::from(envelope))),
@@ -74,15 +77,23 @@ pub(super) fn refuse_choices(in_parts: bool, chosen: bool) -> Result<(), Fault> 
     Ok(())
 }
 
-/// What the Gateway tells about the object; without it a blob could be moved to another one.
-pub(super) fn object_binding(associated_data: Option<Bytes>) -> Result<Bytes, Fault> {
+/// What the Gateway tells about the object, and its bytes; without it a blob could be moved to another one.
+pub(super) fn object_binding(associated_data: Option<Bytes>) -> Result<(ObjectBinding, Bytes), Fault> {
     let message = "Authenticated Encryption Additional Data is needed: it binds the blob to its object";
     let associated_data = associated_data.ok_or_else(|| Fault::missing(message))?;
     match ObjectBinding::decode(&associated_data) {
-        Ok(_) => Ok(associated_data),
+        Ok(object) => Ok((object, associated_data)),
         Err(_) => {
             Err(Fault::invalid_field("Authenticated Encryption Additional Data is no binding of an object"))
         }
+    }
+}
+
+/// Refuses an object that was destroyed. Asked right before the answer: one that is buried meanwhile is refused, too.
+pub(super) async fn refuse_buried(seat: &Seat, tenant: &str, object: &ObjectBinding) -> Result<(), Fault> {
+    match seat.tombstones.is_buried(tenant, &object.unique_identifier).await? {
+        true => Err(Fault::object_destroyed()),
+        false => Ok(()),
     }
 }
 

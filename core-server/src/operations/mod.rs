@@ -6,6 +6,7 @@ mod attributes;
 mod check;
 mod create;
 mod decrypt;
+mod destroy;
 mod encrypt;
 mod get_attributes;
 mod locate;
@@ -87,6 +88,7 @@ impl Sitting<'_> {
             Request::Check(request) => check::handle(seat, context, request).await?,
             Request::Create(request) => create::handle(seat, context, request).await?.into(),
             Request::Decrypt(request) => decrypt::handle(seat, context, request).await?.into(),
+            Request::Destroy(request) => destroy::handle(seat, context, request).await?.into(),
             Request::Encrypt(request) => encrypt::handle(seat, context, request).await?.into(),
             Request::Locate(request) => locate::handle(seat, context, request).await?.into(),
             Request::Mac(request) => mac::handle(seat, context, request).await?.into(),

@@ -18,4 +18,5 @@ mod record_keys;
 mod restart;
 mod rig;
 mod tenants;
+mod tombstones;
 mod wrapping;

@@ -74,12 +74,11 @@ impl Shard {
     }
 
     /// Forgets an object in whatever form it was sealed under the L3.
-    pub(super) fn forget(&mut self, binding: &Binding, sealed: &Sealed) {
-        let identifier = &binding.unique_identifier;
-        if let Some(entry) = self.take(&sealed.key, identifier) {
+    pub(super) fn forget(&mut self, sealing_key: &ByteString, identifier: &str) {
+        if let Some(entry) = self.take(sealing_key, identifier) {
             self.holding(&entry.binding.tenant, |holding| {
                 holding.bytes -= entry.secret.length();
-                holding.order.retain(|(key, other)| other != identifier || *key != sealed.key);
+                holding.order.retain(|(key, other)| other != identifier || key != sealing_key);
             });
         }
     }
@@ -118,7 +117,7 @@ impl Shard {
         }
     }
 
-    fn take(&mut self, key: &ByteString, identifier: &ByteString) -> Option<Entry> {
+    fn take(&mut self, key: &ByteString, identifier: &str) -> Option<Entry> {
         let held = self.keys.get_mut(key)?;
         let entry = held.remove(identifier)?;
         if held.is_empty() {

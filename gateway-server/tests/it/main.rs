@@ -4,7 +4,9 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, unreachable_pub)]
 
 mod application;
+mod backup;
 mod crash;
+mod edited_store;
 mod hostile;
 mod isolation;
 mod memory;

@@ -3,11 +3,12 @@
 use bytestring::ByteString;
 use key_service::chain::tenant_attribute;
 use kmip_protocol::attribute::{Attribute, Attributes, Link, RevocationReason};
-use kmip_protocol::enumeration::{CryptographicAlgorithm, LinkType, ObjectType, RevocationReasonCode};
+use kmip_protocol::enumeration::{CryptographicAlgorithm, LinkType, ObjectType, RevocationReasonCode, State};
 use kmip_protocol::identifier::UniqueIdentifier;
 use kmip_protocol::mask::CryptographicUsageMask;
 use kmip_protocol::operation::{
-    ActivateRequest, CreateRequest, GetAttributesRequest, LocateRequest, Response, RevokeRequest,
+    ActivateRequest, CreateRequest, GetAttributesRequest, LocateRequest, ReKeyRequest, Response,
+    RevokeRequest,
 };
 
 use crate::application::{Application, Failure, identifier};
@@ -52,6 +53,29 @@ impl Operator {
             .await
     }
 
+    /// Destroys an object of the chain.
+    pub async fn destroy(&self, key: &str) -> Result<Response, Failure> {
+        self.0.destroy(key).await
+    }
+
+    /// Rotates the L3 of a service; returns the old version and the new one.
+    pub async fn rotate(&self, tenant: &str, service: &str) -> (ByteString, ByteString) {
+        let attributes = Attributes::new([
+            tenant_attribute(tenant),
+            Attribute::ObjectGroup(ByteString::from(service)),
+            Attribute::State(State::Active),
+        ]);
+        let old = self.locate(attributes).await.expect("the service has an active L3");
+        let request = ReKeyRequest {
+            unique_identifier: identifier(&old),
+            offset: None,
+            attributes: Attributes::default(),
+            protection_storage_masks: None,
+        };
+        let Response::ReKey(made) = self.0.ask(request).await.unwrap() else { panic!("another operation") };
+        (old, made.unique_identifier)
+    }
+
     /// The L1 of a tenant: what its L2 links to.
     pub async fn root(&self, tenant: &str) -> ByteString {
         let tenant_key = self.tenant_key(tenant).await;
@@ -64,6 +88,12 @@ impl Operator {
             tenant_attribute(tenant),
             Attribute::ObjectGroup(ByteString::from_static("default")),
         ]);
+        let service_key = self.locate(attributes).await.expect("the tenant has a service `default`");
+        self.wrapping_key(&service_key).await.expect("an L3 links to its L2")
+    }
+
+    /// The first object of these attributes.
+    async fn locate(&self, attributes: Attributes) -> Option<ByteString> {
         let request = LocateRequest {
             maximum_items: None,
             offset_items: None,
@@ -74,8 +104,7 @@ impl Operator {
         let Response::Locate(located) = self.0.ask(request).await.unwrap() else {
             panic!("another operation")
         };
-        let service_key = located.unique_identifiers.first().expect("the tenant has a service `default`");
-        self.wrapping_key(service_key).await.expect("an L3 links to its L2")
+        located.unique_identifiers.into_iter().next()
     }
 
     async fn wrapping_key(&self, key: &str) -> Option<ByteString> {

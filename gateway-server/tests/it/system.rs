@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::application::Application;
 
@@ -74,12 +76,17 @@ impl System {
 
     /// Starts one more Gateway on ports and in a store of its own.
     pub fn start_another_gateway(&self, number: usize) -> Server {
+        self.start_gateway_on(number, "memory")
+    }
+
+    /// Starts one more Gateway on ports of its own and in this store.
+    pub fn start_gateway_on(&self, number: usize, store: &str) -> Server {
         let text = std::fs::read_to_string(self.run().join("gateway.toml")).unwrap();
         let mut configuration: toml::Table = text.parse().unwrap();
         for listener in ["listen", "https_listen", "admin_listen"] {
             configuration.insert(listener.to_owned(), "127.0.0.1:0".into());
         }
-        configuration.insert("store".to_owned(), "memory".into());
+        configuration.insert("store".to_owned(), store.into());
         let state = self.run().join(format!("gateway-{number}"));
         configuration.insert("state_directory".to_owned(), state.to_string_lossy().into_owned().into());
         let path = self.run().join(format!("gateway-{number}.toml"));
@@ -106,6 +113,23 @@ impl System {
         };
         let address = ready.split(' ').next().unwrap().parse().unwrap();
         Server { child, address }
+    }
+
+    /// What a server has logged so far.
+    pub fn log(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(format!("{name}.log"))).unwrap()
+    }
+
+    /// A metric of the Gateway; `name` ends with a space.
+    pub async fn metric(&self, name: &str) -> Option<u64> {
+        let text = std::fs::read_to_string(self.run().join("gateway.toml")).unwrap();
+        let configuration: toml::Table = text.parse().unwrap();
+        let address = configuration["admin_listen"].as_str().unwrap().to_owned();
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        let mut page = String::new();
+        stream.read_to_string(&mut page).await.unwrap();
+        page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
     }
 
     /// An application that talks to the Gateway.

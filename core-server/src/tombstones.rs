@@ -1,0 +1,69 @@
+//! Tombstones: which objects of Gateways (L4s) were destroyed. What a tombstone names is never wrapped or unwrapped again,
+//! under no version of any L3 of its tenant, however old the store is that it comes from.
+//!
+//! They are records of the Core's store, in a namespace for each tenant that no listing of the chain meets.
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use key_service::guard::Guard;
+use key_service::port::{Change, Clock, Store, StoreError};
+use key_service::record::Record;
+use kmip_protocol::attribute::{Attribute, Attributes, Instance};
+use kmip_protocol::enumeration::{ObjectType, State};
+
+/// The tombstones of a region.
+pub struct Tombstones {
+    store: Arc<dyn Store>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Tombstones {
+    /// The tombstones that `store` keeps.
+    pub fn new(store: Arc<dyn Store>, clock: Arc<dyn Clock>) -> Self {
+        Self { store, clock }
+    }
+
+    /// Sets a tombstone, durably. Returns whether there was none yet.
+    ///
+    /// # Errors
+    /// If the store does not take it.
+    pub async fn bury(&self, tenant: &str, unique_identifier: &str) -> Result<bool, StoreError> {
+        if self.is_buried(tenant, unique_identifier).await? {
+            return Ok(false);
+        }
+        let attributes = [Attribute::State(State::Destroyed), Attribute::DestroyDate(self.clock.now())];
+        let instances = attributes.map(|attribute| Instance { index: Some(0), attribute }).to_vec();
+        let tombstone = Record {
+            tenant: namespace(tenant),
+            service: ByteString::new(),
+            unique_identifier: ByteString::from(unique_identifier),
+            sequence: self.clock.stamp(),
+            version: 1,
+            // Nobody needs to know; a record has to have one.
+            object_type: ObjectType::OpaqueObject,
+            attributes: Attributes { instances, templates: Vec::new() },
+            sealed: None,
+            further_seals: Vec::new(),
+            guard: Guard::default(),
+        };
+        match self.store.commit(vec![Change::Insert(Arc::new(tombstone))]).await {
+            Ok(()) => Ok(true),
+            Err(StoreError::IdentifierTaken) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether an object was destroyed.
+    ///
+    /// # Errors
+    /// If the store does not tell: nothing may be unwrapped then.
+    pub async fn is_buried(&self, tenant: &str, unique_identifier: &str) -> Result<bool, StoreError> {
+        Ok(self.store.fetch(&namespace(tenant), unique_identifier).await?.is_some())
+    }
+}
+
+/// No tenant has a slash in its name.
+fn namespace(tenant: &str) -> ByteString {
+    ByteString::from(format!("tombstones/{tenant}"))
+}

@@ -1,0 +1,294 @@
+//! Burial: what is destroyed here is destroyed in every backup, too, because the Core refuses to open it ever after.
+//!
+//! The destroyed record is committed with the mark that its tombstone is pending. The Core is asked at once, within a bound;
+//! what it confirms, and what could not be asked, is settled in the background until no record has the mark any more.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use bytestring::ByteString;
+use key_service::guard::{Burial, burial_pending};
+use key_service::port::{Change, IndexKey, Position, SealerError, Store, StoreError};
+use key_service::record::Record;
+use kmip_protocol::enumeration::ResultStatus;
+use kmip_protocol::identifier::UniqueIdentifier;
+use kmip_protocol::operation::{DestroyRequest, Request};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+use tokio::sync::Notify;
+
+use crate::core_client::{CoreLink, refusal};
+use crate::leases::Leases;
+
+/// How long a Destroy waits for the Core. After that the tombstone is pending, and the Destroy is answered all the same.
+const BURY_WITHIN: Duration = Duration::from_secs(2);
+
+/// How long to wait before the Core is asked again for what it has not confirmed.
+const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
+
+/// How often the whole store is looked through: other Gateways, and earlier lives of this one, leave marks there, too.
+const LOOK_THROUGH_EVERY: Duration = Duration::from_secs(60);
+
+/// Objects that are buried in one message at most.
+const GRAVES_PER_MESSAGE: usize = 64;
+
+/// A destroyed object, and the L3 that it hung on.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct Grave {
+    tenant: ByteString,
+    key: ByteString,
+    unique_identifier: ByteString,
+}
+
+impl Grave {
+    fn of(record: &Record) -> Option<Self> {
+        let authenticator = record.guard.authenticator.as_ref()?;
+        Some(Self {
+            tenant: ByteString::from(&*record.tenant),
+            key: ByteString::from(&*authenticator.key),
+            unique_identifier: ByteString::from(&*record.unique_identifier),
+        })
+    }
+
+    /// The object's name at the Core.
+    fn name(&self) -> ByteString {
+        ByteString::from(format!("{}/{}", self.key, self.unique_identifier))
+    }
+}
+
+/// A store that marks what is destroyed, and has it buried.
+pub(crate) struct BuryingStore {
+    store: Arc<dyn Store>,
+    undertaker: Arc<Undertaker>,
+}
+
+impl BuryingStore {
+    pub(crate) fn new(store: Arc<dyn Store>, undertaker: Arc<Undertaker>) -> Self {
+        Self { store, undertaker }
+    }
+}
+
+#[async_trait]
+impl Store for BuryingStore {
+    async fn fetch(&self, tenant: &str, unique_identifier: &str) -> Result<Option<Arc<Record>>, StoreError> {
+        self.store.fetch(tenant, unique_identifier).await
+    }
+
+    async fn commit(&self, mut changes: Vec<Change>) -> Result<(), StoreError> {
+        let mut graves = Vec::new();
+        for change in &mut changes {
+            let (Change::Insert(record) | Change::Replace(record)) = change;
+            if record.is_destroyed() && record.guard.burial == Burial::None {
+                let record = Arc::make_mut(record);
+                record.guard.burial = Burial::Pending;
+                graves.push(Grave::of(record).ok_or_else(|| ByteString::from(&*record.tenant)));
+            }
+        }
+        self.store.commit(changes).await?;
+        if !graves.is_empty() {
+            self.undertaker.take(graves).await;
+        }
+        Ok(())
+    }
+
+    async fn select(
+        &self,
+        tenant: &str,
+        key: Option<&IndexKey>,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Record>>, StoreError> {
+        self.store.select(tenant, key, after, limit).await
+    }
+
+    async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
+        self.store.tenants().await
+    }
+}
+
+/// What is counted.
+#[derive(Clone, Default)]
+struct Metrics {
+    pending: Gauge,
+    confirmed: Counter,
+}
+
+/// Has destroyed objects buried, now or later.
+pub(crate) struct Undertaker {
+    store: Arc<dyn Store>,
+    link: Arc<CoreLink>,
+    leases: Arc<Leases>,
+    work: Mutex<Work>,
+    called: Notify,
+    metrics: Metrics,
+}
+
+#[derive(Default)]
+struct Work {
+    /// Confirmed by the Core, and still marked.
+    confirmed: HashSet<Grave>,
+    /// Tenants that have records with the mark, and how many were left when they were last looked at.
+    tenants: HashMap<ByteString, i64>,
+}
+
+impl Undertaker {
+    /// An undertaker for the records in `store`, which authenticates them.
+    pub(crate) fn new(
+        store: Arc<dyn Store>,
+        link: Arc<CoreLink>,
+        leases: Arc<Leases>,
+        registry: &mut Registry,
+    ) -> Arc<Self> {
+        let metrics = Metrics::default();
+        let (pending, confirmed) = (metrics.pending.clone(), metrics.confirmed.clone());
+        registry.register("tombstones_pending", "Destroyed objects not yet confirmed by the Core", pending);
+        registry.register("tombstones_confirmed", "Destroyed objects confirmed by the Core", confirmed);
+        Arc::new(Self { store, link, leases, work: Mutex::default(), called: Notify::new(), metrics })
+    }
+
+    /// Wipes what is open of destroyed objects, and asks the Core to bury them, within a bound. Where nothing says which L3 an
+    /// object hung on, the tenant is looked through later.
+    async fn take(&self, graves: Vec<Result<Grave, ByteString>>) {
+        {
+            let mut work = self.work();
+            for grave in &graves {
+                let (Ok(Grave { tenant, .. }) | Err(tenant)) = grave;
+                *work.tenants.entry(tenant.clone()).or_default() += 1;
+            }
+            self.metrics.pending.set(work.tenants.values().sum());
+        }
+        let graves: Vec<Grave> = graves.into_iter().filter_map(Result::ok).collect();
+        for grave in &graves {
+            self.leases.bury(&grave.key, &grave.unique_identifier);
+        }
+        if tokio::time::timeout(BURY_WITHIN, self.ask(&graves)).await.is_err() {
+            tracing::warn!(
+                count = graves.len(),
+                "the Core did not confirm tombstones in time: they are pending"
+            );
+        }
+        self.called.notify_one();
+    }
+
+    /// Asks the Core to bury; remembers what it confirms.
+    async fn ask(&self, graves: &[Grave]) {
+        for graves in graves.chunks(GRAVES_PER_MESSAGE) {
+            let requests = graves.iter().map(|grave| {
+                Request::from(DestroyRequest {
+                    unique_identifier: Some(UniqueIdentifier::Text(grave.name())),
+                })
+            });
+            let items = match self.link.send(&requests.collect::<Vec<_>>()).await {
+                Ok(items) => items,
+                Err(error) => {
+                    tracing::warn!(%error, count = graves.len(), "tombstones are pending");
+                    return;
+                }
+            };
+            for (grave, item) in graves.iter().zip(items) {
+                if item.result_status == ResultStatus::Success {
+                    self.work().confirmed.insert(grave.clone());
+                } else {
+                    let (tenant, object, error) = (&grave.tenant, &grave.unique_identifier, refusal(&item));
+                    tracing::error!(%tenant, %object, %error, "the Core refuses a tombstone");
+                }
+            }
+        }
+    }
+
+    /// Settles what is pending, for ever.
+    pub(crate) async fn run(self: Arc<Self>) {
+        let mut looked_through: Option<Instant> = None;
+        loop {
+            if looked_through.is_none_or(|looked| looked.elapsed() >= LOOK_THROUGH_EVERY) {
+                match self.store.tenants().await {
+                    Ok(tenants) => {
+                        let mut work = self.work();
+                        tenants.into_iter().for_each(|tenant| _ = work.tenants.entry(tenant).or_default());
+                        looked_through = Some(Instant::now());
+                    }
+                    Err(error) => tracing::warn!(%error, "pending tombstones cannot be looked for"),
+                }
+            }
+            let tenants: Vec<ByteString> = self.work().tenants.keys().cloned().collect();
+            for tenant in tenants {
+                self.settle(&tenant).await;
+            }
+            let pause = match self.work().tenants.is_empty() {
+                true => LOOK_THROUGH_EVERY,
+                false => ASK_AGAIN_AFTER,
+            };
+            let _ = tokio::time::timeout(pause, self.called.notified()).await;
+        }
+    }
+
+    /// Goes once through the pending records of a tenant.
+    async fn settle(&self, tenant: &ByteString) {
+        let mut after = None;
+        let mut left = 0;
+        loop {
+            let page = self.store.select(tenant, Some(&burial_pending()), after, GRAVES_PER_MESSAGE).await;
+            let page = match page {
+                Ok(page) => page,
+                Err(error) => {
+                    tracing::warn!(%tenant, %error, "pending tombstones cannot be looked for");
+                    return;
+                }
+            };
+            let Some(last) = page.last() else { break };
+            after = Some(last.sequence);
+            let graves: Vec<Grave> = page.iter().filter_map(|record| Grave::of(record)).collect();
+            let unasked: Vec<Grave> =
+                graves.iter().filter(|grave| !self.work().confirmed.contains(*grave)).cloned().collect();
+            self.ask(&unasked).await;
+            for record in page {
+                let is_settled = match Grave::of(&record) {
+                    Some(grave) => self.confirm(&record, &grave).await,
+                    None => false,
+                };
+                left += i64::from(!is_settled);
+            }
+        }
+        let mut work = self.work();
+        match left {
+            0 => _ = work.tenants.remove(tenant),
+            _ => _ = work.tenants.insert(tenant.clone(), left),
+        }
+        self.metrics.pending.set(work.tenants.values().sum());
+    }
+
+    /// Takes the mark from a record whose tombstone is confirmed. Returns whether that is done.
+    async fn confirm(&self, record: &Record, grave: &Grave) -> bool {
+        if !self.work().confirmed.contains(grave) {
+            return false;
+        }
+        // The Core answers now; a moment later the record can be verified, and then keeps what it says.
+        let is_away = matches!(record.guard.standing.doubt(), Some(SealerError::Unavailable(_)));
+        if is_away {
+            return false;
+        }
+        let mut confirmed = record.clone();
+        confirmed.guard.burial = Burial::Confirmed;
+        confirmed.version += 1;
+        match self.store.commit(vec![Change::Replace(Arc::new(confirmed))]).await {
+            Ok(()) => {
+                self.work().confirmed.remove(grave);
+                self.metrics.confirmed.inc();
+                true
+            }
+            // Another request, or another Gateway, was first: looked at again in a moment.
+            Err(StoreError::Conflict) => false,
+            Err(error) => {
+                tracing::warn!(%error, "a confirmed tombstone stays marked as pending");
+                false
+            }
+        }
+    }
+
+    fn work(&self) -> MutexGuard<'_, Work> {
+        self.work.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,134 @@
+//! A store that somebody has edited: the edited records are refused, with a reason in the log, and no others.
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use key_service::port::{Change, Store};
+use key_service::record::Record;
+use key_service::store::{EmbeddedLimits, EmbeddedStore};
+use kmip_protocol::attribute::{Attribute, AttributeType};
+use kmip_protocol::enumeration::{ResultReason, State};
+use kmip_protocol::mask::CryptographicUsageMask;
+
+use crate::application::{Application, Failure};
+use crate::operator::Operator;
+use crate::system::System;
+
+impl System {
+    /// Works on the records of the Gateway while it does not run.
+    async fn edit(&mut self, edit: impl AsyncFnOnce(&EmbeddedStore)) {
+        if let Some(gateway) = self.gateway.take() {
+            gateway.stop();
+        }
+        let directory = self.run().join("gateway/store");
+        let store = EmbeddedStore::open(&directory, EmbeddedLimits::default()).unwrap();
+        edit(&store).await;
+        store.close().await;
+        drop(store);
+        self.gateway = Some(self.start_server("gateway"));
+    }
+}
+
+async fn fetch(store: &EmbeddedStore, tenant: &str, key: &str) -> Record {
+    Record::clone(&*store.fetch(tenant, key).await.unwrap().unwrap())
+}
+
+async fn replace(store: &EmbeddedStore, mut record: Record) {
+    record.version += 1;
+    store.commit(vec![Change::Replace(Arc::new(record))]).await.unwrap();
+}
+
+async fn assert_refused(application: &Application, key: &str) {
+    for refused in [application.get(key).await.map(drop), application.state(key).await.map(drop)] {
+        let refused = refused.unwrap_err();
+        assert!(
+            matches!(&refused, Failure::Refused(ResultReason::GeneralFailure, why) if why.contains("damaged")),
+            "{refused:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn edited_records_are_refused_and_no_others() {
+    let mut system = System::start();
+    let acme = system.application("acme");
+    let mut keys = Vec::new();
+    for name in ["state", "mask", "name", "kept"] {
+        keys.push(acme.create(name).await.unwrap());
+    }
+    acme.revoke(&keys[0]).await.unwrap();
+    let edited = keys.clone();
+    system
+        .edit(async |store| {
+            let edits = [
+                Attribute::State(State::Active),
+                Attribute::CryptographicUsageMask(CryptographicUsageMask::WRAP_KEY),
+            ];
+            for (key, attribute) in edited.iter().zip(edits) {
+                let mut record = fetch(store, "acme", key).await;
+                record.set(attribute);
+                replace(store, record).await;
+            }
+            let mut renamed = fetch(store, "acme", &edited[2]).await;
+            renamed.remove(AttributeType::Name);
+            replace(store, renamed).await;
+        })
+        .await;
+    let acme = system.application("acme");
+    for key in &keys[..3] {
+        assert_refused(&acme, key).await;
+    }
+    assert!(acme.get(&keys[3]).await.is_ok());
+    let log = system.log("gateway");
+    for key in &keys[..3] {
+        let reason = format!("record {key} of acme: its authenticator does not fit");
+        assert!(log.contains(&reason), "{key} is not in the log: {log}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_and_blobs_of_another_tenant_are_refused() {
+    let mut system = System::start();
+    let (acme, globex) = (system.application("acme"), system.application("globex"));
+    let ours = acme.create("ours").await.unwrap();
+    let theirs = globex.create("theirs").await.unwrap();
+    let blob = acme.create("blob").await.unwrap();
+    let (moved, swapped): (ByteString, ByteString) = (ours.clone(), blob.clone());
+    system
+        .edit(async |store| {
+            // The whole record of acme, given to globex under its own identifier.
+            let mut stolen = fetch(store, "acme", &moved).await;
+            (stolen.tenant, stolen.version) = ("globex".into(), 1);
+            store.commit(vec![Change::Insert(Arc::new(stolen))]).await.unwrap();
+            // The blob of acme in a record of globex, and the other way round.
+            let mut inside = fetch(store, "globex", &theirs).await;
+            let mut outside = fetch(store, "acme", &swapped).await;
+            std::mem::swap(&mut inside.sealed, &mut outside.sealed);
+            replace(store, inside).await;
+            replace(store, outside).await;
+        })
+        .await;
+    let (acme, globex) = (system.application("acme"), system.application("globex"));
+    assert_refused(&globex, &ours).await;
+    assert_refused(&globex, &theirs).await;
+    assert_refused(&acme, &blob).await;
+    assert!(acme.get(&ours).await.is_ok());
+}
+
+/// What belongs to a service must not be sealed by another one because its keys are gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destroyed_service_is_closed_and_not_unknown() {
+    let system = System::start();
+    let operator = Operator::new(&system);
+    let key = operator.add_service("acme", "gone").await;
+    let acme = system.application("acme");
+    let object = acme.create_in("in", Some("gone")).await.unwrap();
+    operator.revoke(&key).await.unwrap();
+    operator.destroy(&key).await.unwrap();
+    let refused = acme.create_in("late", Some("gone")).await.unwrap_err();
+    assert!(matches!(&refused, Failure::Refused(ResultReason::PermissionDenied, _)), "{refused:?}");
+    let refused = acme.get(&object).await.unwrap_err();
+    assert!(matches!(&refused, Failure::Refused(ResultReason::ObjectDestroyed, _)), "{refused:?}");
+    assert!(acme.create_in("unknown", Some("never was")).await.is_ok(), "goes to the default service");
+    acme.destroy(&object).await.map(drop).unwrap_or_else(|refused| panic!("{refused:?}"));
+}
