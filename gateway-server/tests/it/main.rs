@@ -6,12 +6,14 @@
 mod application;
 mod backup;
 mod crash;
+mod delays;
 mod edited_store;
 mod hostile;
 mod isolation;
 mod memory;
 mod operator;
 mod outage;
+mod partition;
 mod revocation;
 mod secrets;
 mod system;
