@@ -46,6 +46,13 @@ impl Settlement {
         self
     }
 
+    /// This one and that of keys that were revoked after these.
+    pub(crate) fn with_late(mut self, mut other: Self) -> Self {
+        self.keys.append(&mut other.keys);
+        let took = self.took + other.took;
+        Self { took, ..self.with_recalled(other) }
+    }
+
     /// Whether any key was concerned.
     pub(crate) fn is_of_keys(&self) -> bool {
         !self.keys.is_empty() || !self.recalled.is_empty()

@@ -102,6 +102,11 @@ impl Leases {
         self.settle(revocation, keys).await
     }
 
+    /// A revocation was not recorded: leases are granted again.
+    pub fn readmit(&self, keys: &[ByteString]) {
+        self.grantor().readmit(keys);
+    }
+
     /// Recalls the leases on L3s: returns when every lease granted before has been given up or has ended. The L3s are not
     /// revoked: whoever may use them takes leases again.
     pub async fn recall(self: &Arc<Self>, keys: &[ByteString]) -> Settlement {

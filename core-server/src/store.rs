@@ -139,29 +139,40 @@ impl Store for WatchedStore {
         for record in &changed {
             closed.add(self.closed_by(record, &changed).await?);
         }
-        let committed = self.store.commit(changes).await;
-        // A failed commit may have happened all the same.
-        for record in &changed {
-            self.vault.forget_changed(record);
-        }
-        // And once more: L3s may have been made in between. They are refused from now on, but may be leased already.
-        for record in &changed {
-            closed.add(self.closed_by(record, &changed).await.unwrap_or_default());
-        }
+        let written = async {
+            let committed = self.store.commit(changes).await;
+            // A failed commit may have happened all the same.
+            for record in &changed {
+                self.vault.forget_changed(record);
+            }
+            committed
+        };
         closed.settle();
+        // Gateways are told while it is being written: the disk is slower than they are. They are granted nothing meanwhile.
+        let (committed, told) = tokio::join!(written, self.leases.revoke(&closed.revoked));
+        // And once more: L3s may have been made in between. They are refused from now on, but may be leased already.
+        let mut late = Closed::default();
+        for record in &changed {
+            late.add(self.closed_by(record, &changed).await.unwrap_or_default());
+        }
+        late.revoked.retain(|key| !closed.revoked.contains(key));
+        late.recalled.extend(closed.recalled);
+        late.settle();
         match &committed {
             Ok(()) => {
                 let (revoked, recalled) =
-                    tokio::join!(self.leases.revoke(&closed.revoked), self.leases.recall(&closed.recalled));
-                let settlement = revoked.with_recalled(recalled);
+                    tokio::join!(self.leases.revoke(&late.revoked), self.leases.recall(&late.recalled));
+                let settlement = told.with_late(revoked).with_recalled(recalled);
                 for record in changed.iter().filter(|_| settlement.is_of_keys()) {
                     self.settlements.keep(&record.unique_identifier, settlement.clone());
                 }
             }
-            Err(StoreError::Unavailable(_)) => {
-                drop(self.leases.recall(&[closed.revoked, closed.recalled].concat()).await);
+            Err(error) => {
+                self.leases.readmit(&closed.revoked);
+                if matches!(error, StoreError::Unavailable(_)) {
+                    drop(self.leases.recall(&[late.revoked, late.recalled].concat()).await);
+                }
             }
-            Err(_) => (),
         }
         committed
     }

@@ -12,7 +12,8 @@ pub struct Grantor<K, H> {
     drift: Drift,
     /// Until when leases may be out there that this grantor does not know of.
     unknown_until: Duration,
-    revoked: HashSet<K>,
+    /// The keys that are revoked, and how many times: one revocation may be taken back, and another not.
+    revoked: HashMap<K, u32>,
     leases: HashMap<K, HashMap<H, Duration>>,
     revocations: BTreeMap<u64, Pending<K, H>>,
     next_revocation: u64,
@@ -36,7 +37,7 @@ impl<K: Eq + Hash + Clone, H: Eq + Hash + Clone> Grantor<K, H> {
         Self {
             drift,
             unknown_until: now + drift.stretch(longest_lease),
-            revoked: HashSet::new(),
+            revoked: HashMap::new(),
             leases: HashMap::new(),
             revocations: BTreeMap::new(),
             next_revocation: 0,
@@ -45,7 +46,7 @@ impl<K: Eq + Hash + Clone, H: Eq + Hash + Clone> Grantor<K, H> {
 
     /// Grants a lease. Returns whether it did: never on a revoked key.
     pub fn grant(&mut self, key: &K, holder: &H, lease_time: Duration, now: Duration) -> bool {
-        if self.revoked.contains(key) {
+        if self.revoked.contains_key(key) {
             return false;
         }
         let ends = now + self.drift.stretch(lease_time);
@@ -58,8 +59,21 @@ impl<K: Eq + Hash + Clone, H: Eq + Hash + Clone> Grantor<K, H> {
     /// Revokes keys: grants no more leases on them. Tell [`holders`](Self::holders) to give up; answer the Revoke when
     /// [`is_done`](Self::is_done).
     pub fn revoke(&mut self, keys: &[K], now: Duration) -> Revocation {
-        self.revoked.extend(keys.iter().cloned());
+        self.remember_revoked(keys.iter().cloned());
         self.recall(keys, now)
+    }
+
+    /// Takes back a revocation that was not recorded.
+    pub fn readmit(&mut self, keys: &[K]) {
+        for key in keys {
+            let times = self.revoked.get_mut(key).map(|times| {
+                *times -= 1;
+                *times
+            });
+            if times == Some(0) {
+                self.revoked.remove(key);
+            }
+        }
     }
 
     /// Recalls leases without revoking the keys: new ones are granted as before, and are no part of this.
@@ -93,7 +107,9 @@ impl<K: Eq + Hash + Clone, H: Eq + Hash + Clone> Grantor<K, H> {
 
     /// Keys that were revoked before this grantor started: their leases are among the unknown ones.
     pub fn remember_revoked(&mut self, keys: impl IntoIterator<Item = K>) {
-        self.revoked.extend(keys);
+        for key in keys {
+            *self.revoked.entry(key).or_default() += 1;
+        }
     }
 
     /// Who has yet to give up.
@@ -179,6 +195,18 @@ mod tests {
         grantor.confirm(recall, &1);
         assert!(grantor.is_done(recall, now));
         assert_eq!(grantor.leases(&"l3", now).count(), 1);
+    }
+
+    #[test]
+    fn a_revocation_that_is_taken_back_leaves_another_one_in_force() {
+        let (mut grantor, now) = settled();
+        let first = grantor.revoke(&["l3"], now);
+        grantor.revoke(&["l3"], now);
+        grantor.readmit(&["l3"]);
+        assert!(!grantor.grant(&"l3", &1, LEASE, now));
+        grantor.readmit(&["l3"]);
+        assert!(grantor.grant(&"l3", &1, LEASE, now));
+        assert!(grantor.is_done(first, now), "what is granted later is no part of it");
     }
 
     #[test]
