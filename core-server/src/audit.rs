@@ -112,23 +112,24 @@ impl Settlements {
     }
 }
 
-/// The log as operators' requests are recorded: an event of a revocation says how it went.
-pub(crate) struct OperatorsAudit {
+/// The log as requests from one seat are recorded.
+pub(crate) struct SeatAudit {
     pub(crate) log: Arc<dyn Audit>,
-    pub(crate) settlements: Arc<Settlements>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// How revocations went: of those who may revoke. They get receipts too; nobody else does, since receipts name Gateways.
+    pub(crate) settlements: Option<Arc<Settlements>>,
 }
 
 #[async_trait]
-impl Audit for OperatorsAudit {
+impl Audit for SeatAudit {
     async fn record(&self, event: Event) -> Result<(), AuditError> {
         self.log.record(event).await
     }
 
+    /// An event of a revocation says how it went.
     async fn record_done(&self, mut event: Event) -> Result<(), AuditError> {
-        if let Some(settlement) =
-            event.unique_identifier.as_deref().and_then(|key| self.settlements.take(key))
-        {
+        let settlements = self.settlements.as_ref().zip(event.unique_identifier.as_deref());
+        if let Some(settlement) = settlements.and_then(|(settlements, key)| settlements.take(key)) {
             event.details.extend(texts(settlement.details(self.clock.now())));
         }
         self.log.record_done(event).await
@@ -147,33 +148,10 @@ impl Audit for OperatorsAudit {
     }
 
     async fn receipt(&self, tenant: &str, unique_identifier: &str) -> Result<Option<ByteString>, AuditError> {
-        self.log.receipt(tenant, unique_identifier).await
-    }
-}
-
-/// The log as Gateways' requests are recorded: no receipts, since those name other Gateways.
-pub(crate) struct GatewaysAudit(pub(crate) Arc<dyn Audit>);
-
-#[async_trait]
-impl Audit for GatewaysAudit {
-    async fn record(&self, event: Event) -> Result<(), AuditError> {
-        self.0.record(event).await
-    }
-
-    async fn record_done(&self, event: Event) -> Result<(), AuditError> {
-        self.0.record_done(event).await
-    }
-
-    async fn record_later(&self, event: Event) -> Result<(), AuditError> {
-        self.0.record_later(event).await
-    }
-
-    fn ready(&self) -> Result<(), AuditError> {
-        self.0.ready()
-    }
-
-    fn keeps_uses(&self) -> bool {
-        self.0.keeps_uses()
+        match self.settlements {
+            Some(_) => self.log.receipt(tenant, unique_identifier).await,
+            None => Ok(None),
+        }
     }
 }
 

@@ -10,7 +10,7 @@ use key_service::principal::Principal;
 use key_service::service::{Service, ServiceSettings};
 use kmip_net::Identity;
 
-use crate::audit::{GatewaysAudit, OperatorsAudit, Settlements};
+use crate::audit::{SeatAudit, Settlements};
 use crate::chain::{Level, REGION};
 use crate::config::{Config, GatewaySettings};
 use crate::leases::Leases;
@@ -123,13 +123,18 @@ impl Seats {
 impl Seat {
     fn new(role: Role, reach: Option<Reach>, meter: Meter, config: &Config, ports: &Ports) -> Self {
         let reach = reach.map(Arc::new);
-        let (store, audit): (Arc<dyn Store>, Arc<dyn Audit>) = match &reach {
-            Some(reach) => (
-                Arc::new(ServiceKeyView::new(Arc::clone(&ports.store), Arc::clone(reach))),
-                Arc::new(GatewaysAudit(Arc::clone(&ports.audit))),
-            ),
-            None => watched(ports),
+        let settlements = reach.is_none().then(Arc::<Settlements>::default);
+        let store: Arc<dyn Store> = match (&reach, &settlements) {
+            (Some(reach), _) => Arc::new(ServiceKeyView::new(Arc::clone(&ports.store), Arc::clone(reach))),
+            (None, settlements) => Arc::new(WatchedStore::new(
+                Arc::clone(&ports.store),
+                Arc::clone(&ports.vault),
+                Arc::clone(&ports.leases),
+                settlements.clone().unwrap_or_default(),
+            )),
         };
+        let (log, clock) = (Arc::clone(&ports.audit), Arc::clone(&ports.clock));
+        let audit: Arc<dyn Audit> = Arc::new(SeatAudit { log, clock, settlements });
         let service = Service::new(
             store,
             Arc::new(NoSealer),
@@ -179,19 +184,6 @@ fn meter(config: &Config, ports: &Ports, settings: &GatewaySettings) -> Meter {
 
 /// One proof may be late by as much as a slow root takes.
 const OVERDUE_AFTER_PERIODS: u32 = 2;
-
-/// The store and the audit log of those who change the chain.
-fn watched(ports: &Ports) -> (Arc<dyn Store>, Arc<dyn Audit>) {
-    let settlements = Arc::new(Settlements::default());
-    let store = WatchedStore::new(
-        Arc::clone(&ports.store),
-        Arc::clone(&ports.vault),
-        Arc::clone(&ports.leases),
-        Arc::clone(&settlements),
-    );
-    let (log, clock) = (Arc::clone(&ports.audit), Arc::clone(&ports.clock));
-    (Arc::new(store), Arc::new(OperatorsAudit { log, settlements, clock }))
-}
 
 fn settings(config: &Config) -> ServiceSettings {
     let requests = &config.requests;

@@ -9,14 +9,31 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, LazyLock, Mutex};
 
+use async_trait::async_trait;
+use bytes::Bytes;
 use bytestring::ByteString;
 use divan::counter::ItemsCount;
 use divan::{Bencher, black_box};
 use key_service::audit_log::{
-    AuditLog, AuditLogSettings, LogReader, ServerKind, VerifierKey, receipt, verify,
+    AuditLog, AuditLogSettings, AuditSettings, LogReader, ServerKind, Uses, VerifierKey, receipt, verify,
 };
-use key_service::port::{Audit, Event, Outcome};
-use kmip_protocol::codec::DateTime;
+use key_service::batch;
+use key_service::operations::HANDLED;
+use key_service::port::{
+    Audit, Binding, Event, NoAudit, Outcome, Sealed, Sealer, SealerError, SystemClock, SystemEntropy,
+};
+use key_service::principal::Principal;
+use key_service::service::{Service, ServiceSettings};
+use key_service::store::{MemoryLimits, MemoryStore};
+use kmip_protocol::attribute::{Attribute, Attributes};
+use kmip_protocol::codec::{DateTime, Secret};
+use kmip_protocol::enumeration::{CryptographicAlgorithm, ObjectType};
+use kmip_protocol::identifier::UniqueIdentifier;
+use kmip_protocol::mask::CryptographicUsageMask;
+use kmip_protocol::message::{RequestHeader, RequestMessage, ResponseMessage};
+use kmip_protocol::operation::{CreateRequest, GetRequest, Request, Response};
+use kmip_protocol::version::V2_1;
+use kmip_ttlv::Limits;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
@@ -95,6 +112,83 @@ fn record_later(bencher: Bencher<'_, '_>) {
             log.append(&event(EVENTS)).await.unwrap();
         });
     });
+}
+
+/// What the log adds to a Get: a whole message, with records in memory and a sealer that does nothing, without a log, with uses
+/// omitted, and with uses recorded later.
+#[divan::bench(args = ["none", "omitted", "later"], sample_count = 50, sample_size = 100)]
+fn get(bencher: Bencher<'_, '_>, log: &str) {
+    let folder = folder();
+    let uses = if log == "omitted" { Uses::Omitted } else { Uses::Later };
+    let settings = AuditSettings { uses, ..AuditSettings::default() };
+    let audit: Arc<dyn Audit> = match log {
+        "none" => Arc::new(NoAudit),
+        _ => Arc::new(AuditLog::of_server(&settings, folder.path(), ServerKind::Gateway).unwrap()),
+    };
+    let service = service(audit);
+    let principal = Principal { tenant: "acme".into(), name: "billing".into() };
+    let ask = |request: Request| {
+        let message = RequestMessage::write(&RequestHeader::new(V2_1, 1), &[request]).into_bytes();
+        RUNTIME.block_on(batch::answer(&service, &service, &principal, &message, Limits::default()))
+    };
+    let created = ResponseMessage::read(&ask(create()).into_bytes(), Limits::default()).unwrap();
+    let Some(Response::Create(created)) = &created.items[0].payload else { panic!("not created") };
+    let get = RequestMessage::write(&RequestHeader::new(V2_1, 1), &[get_of(&created.unique_identifier)]);
+    let get = get.into_bytes();
+    let answer = || batch::answer(&service, &service, &principal, &get, Limits::default());
+    bencher.bench_local(|| RUNTIME.block_on(answer()));
+}
+
+fn service(audit: Arc<dyn Audit>) -> Service {
+    Service::new(
+        Arc::new(MemoryStore::new(MemoryLimits::default())),
+        Arc::new(Transparent),
+        Arc::new(SystemClock::default()),
+        Arc::new(SystemEntropy::new()),
+        audit,
+        ServiceSettings::default(),
+        HANDLED,
+    )
+}
+
+/// Seals nothing.
+struct Transparent;
+
+#[async_trait]
+impl Sealer for Transparent {
+    async fn service_of(&self, _: &str, _: &[ByteString]) -> Result<ByteString, SealerError> {
+        Ok(ByteString::from_static("default"))
+    }
+
+    async fn seal(&self, _: &Binding, plaintext: Secret) -> Result<Sealed, SealerError> {
+        let envelope = Bytes::copy_from_slice(plaintext.expose());
+        Ok(Sealed { key: ByteString::from_static("l3"), envelope })
+    }
+
+    async fn unseal(&self, _: &Binding, sealed: &Sealed) -> Result<Secret, SealerError> {
+        Ok(Secret::copy_from_slice(&sealed.envelope))
+    }
+}
+
+fn create() -> Request {
+    let attributes = Attributes::new([
+        Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Aes),
+        Attribute::CryptographicLength(256),
+        Attribute::CryptographicUsageMask(CryptographicUsageMask::ENCRYPT),
+    ]);
+    let object_type = ObjectType::SymmetricKey;
+    CreateRequest { object_type, attributes, protection_storage_masks: None }.into()
+}
+
+fn get_of(key: &ByteString) -> Request {
+    GetRequest {
+        unique_identifier: Some(UniqueIdentifier::Text(key.clone())),
+        key_format_type: None,
+        key_wrap_type: None,
+        key_compression_type: None,
+        key_wrapping_specification: None,
+    }
+    .into()
 }
 
 static LONG: Mutex<Option<TempDir>> = Mutex::new(None);

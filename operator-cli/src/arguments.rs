@@ -35,8 +35,8 @@ pub struct Target {
     /// The operator's certificate (PEM).
     #[arg(long, global = true, value_name = "FILE", requires = "core")]
     pub cert: Option<PathBuf>,
-    /// The operator's key (PEM).
-    #[arg(long, global = true, value_name = "FILE", requires = "core")]
+    /// The operator's key (PEM). For `audit`: the verifier key of the log, as text or in a file.
+    #[arg(long, global = true, value_name = "FILE")]
     pub key: Option<PathBuf>,
 }
 
@@ -57,6 +57,9 @@ pub enum Command {
     Revoke(RevokeSettings),
     /// Make a new version of services' keys: the new one seals from now on, the old one opens what it sealed.
     Rotate(RotateSettings),
+    /// Verify, prove from and export audit logs. Needs their files and public keys only: no server has to run.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Become a server that ends with its parent (for `dev`).
     #[command(hide = true)]
     RunWithParent {
@@ -192,6 +195,71 @@ pub struct RevokeSettings {
     /// Why, for the record.
     #[arg(long)]
     pub reason: Option<String>,
+    /// Where to keep the signed certificate of the revocation: the receipts of the Core's audit log, one for each key.
+    #[arg(long, value_name = "FILE")]
+    pub receipt: Option<PathBuf>,
+}
+
+/// Which audit log is meant; without either, those of the development stack.
+#[derive(Debug, Args)]
+pub struct LogChoice {
+    /// Folder of a log. Its verifier key is given by --key, or lies beside it.
+    #[arg(long, value_name = "FOLDER")]
+    pub log: Option<PathBuf>,
+    /// The log of this server of the development stack: core or gateway.
+    #[arg(long, value_parser = ["core", "gateway"], conflicts_with = "log")]
+    pub server: Option<String>,
+}
+
+/// What can be done with audit logs.
+#[derive(Debug, Subcommand)]
+pub enum AuditCommand {
+    /// Check every entry, hash and signature of a log, or a receipt with nothing but the public key.
+    Verify {
+        /// The log.
+        #[command(flatten)]
+        log: LogChoice,
+        /// A checkpoint of the log that was kept elsewhere: the log has to go on from it.
+        #[arg(long, value_name = "FILE")]
+        earlier: Option<PathBuf>,
+        /// Verify this receipt instead, by --key alone. A file may hold several.
+        #[arg(long, value_name = "RECEIPT", requires = "key", conflicts_with_all = ["log", "server", "earlier"])]
+        offline: Option<PathBuf>,
+    },
+    /// Make the receipt of an entry: one line of JSON, the proof that it is in the log, and the log's signature.
+    #[command(group(clap::ArgGroup::new("entry").required(true).args(["index", "object"])))]
+    Prove {
+        /// The log.
+        #[command(flatten)]
+        log: LogChoice,
+        /// The entry of this index.
+        #[arg(long)]
+        index: Option<u64>,
+        /// The newest Destroy or Revoke of this object.
+        #[arg(long, value_name = "UNIQUE IDENTIFIER")]
+        object: Option<String>,
+        /// Destroy or Revoke only.
+        #[arg(long, value_parser = ["Destroy", "Revoke"], requires = "object")]
+        operation: Option<String>,
+        /// Where to write the receipt, instead of the standard output.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Write entries as they are, one line of JSON each.
+    Export {
+        /// The log.
+        #[command(flatten)]
+        log: LogChoice,
+        /// The first entry.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// The entry after the last.
+        #[arg(long)]
+        to: Option<u64>,
+        /// Where to write them, instead of the standard output.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
 }
 
 /// What is rotated.

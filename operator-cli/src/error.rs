@@ -78,6 +78,9 @@ pub enum Error {
     /// A certificate or key cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
+    /// An audit log cannot be read.
+    #[error("the audit log: {0}")]
+    Log(key_service::audit_log::LogError),
     /// The Core does not answer.
     #[error("the Core at {address}: {source}")]
     Core {

@@ -6,6 +6,7 @@
 //! * [`steer`]: adds tenants, revokes, rotates; [`anchor`]: a tenant's L1s, changed and drilled.
 //! * [`draw`]: a tenant's chain for people and programs; [`unseal`]: which tenants are open.
 //! * [`tenant`]: a tenant's chain of keys, read and made through KMIP; [`operator`]: the KMIP client for it.
+//! * [`audit`]: verifies, proves and exports audit logs; [`certificate`]: fetches those of revocations.
 //! * [`admin`]: the health pages of the servers; [`child`]: what keeps a server from outliving us.
 
 #![forbid(unsafe_code)]
@@ -13,6 +14,8 @@
 pub mod admin;
 pub mod anchor;
 pub mod arguments;
+pub mod audit;
+pub mod certificate;
 pub mod child;
 pub mod dev;
 pub mod draw;
@@ -58,6 +61,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
             Command::Unseal(UnsealCommand::Status) => unseal::run(&arguments.target, arguments.json).await,
             Command::Revoke(settings) => steer::revoke(&arguments.target, settings, arguments.json).await,
             Command::Rotate(settings) => steer::rotate(&arguments.target, settings, arguments.json).await,
+            Command::Audit(command) => audit::run(&arguments.target, command, arguments.json),
             Command::RunWithParent { .. } => Ok(ExitCode::SUCCESS),
         }
     })

@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
+use key_service::audit_log::LogReader;
 use kmip_protocol::enumeration::QueryFunction;
 use kmip_protocol::operation::{QueryRequest, QueryResponse};
 use serde_json::{Value, json};
 
 use crate::admin::{Health, health};
 use crate::arguments::Target;
+use crate::audit::{Log, stack_logs};
 use crate::dev::layout::Layout;
 use crate::draw::{self, levels};
 use crate::error::Error;
@@ -36,10 +38,13 @@ pub async fn run(target: &Target, json: bool) -> Result<ExitCode, Error> {
         Ok(_) => chains(&operator, None).await?,
         Err(_) => BTreeMap::new(),
     };
+    let logs = if target.core.is_some() { Vec::new() } else { stack_logs(&Layout::new(&target.dir)?)? };
     if json {
-        output::line(&as_json(&servers, &chains).to_string());
+        output::line(&as_json(&servers, &logs, &chains).to_string());
     } else {
         output::table(&server_rows(&servers));
+        output::line("");
+        output::table(&log_rows(&logs));
         output::line("");
         output::table(&key_rows(&chains));
     }
@@ -120,7 +125,24 @@ fn row<const N: usize>(cells: [&str; N]) -> Vec<String> {
     cells.map(str::to_owned).into()
 }
 
-fn as_json(servers: &[Server], chains: &BTreeMap<String, Chain>) -> Value {
+fn log_rows(logs: &[Log]) -> Vec<Vec<String>> {
+    let mut rows = vec![row(["AUDIT LOG", "ENTRIES", "VERIFIER KEY"])];
+    rows.extend(logs.iter().map(|log| row([&log.name, &entries(log), &log.key.to_string()])));
+    rows
+}
+
+/// The size of a log, or why it is not to be had.
+fn entries(log: &Log) -> String {
+    match LogReader::open(&log.directory, &log.key) {
+        Ok(reader) => reader.checkpoint().size().to_string(),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn as_json(servers: &[Server], logs: &[Log], chains: &BTreeMap<String, Chain>) -> Value {
+    let log =
+        |log: &Log| json!({ "server": log.name, "entries": entries(log), "verifier": log.key.to_string() });
+    let logs: Vec<Value> = logs.iter().map(log).collect();
     let servers = servers.iter().map(|server| {
         json!({
             "server": server.name,
@@ -132,5 +154,5 @@ fn as_json(servers: &[Server], chains: &BTreeMap<String, Chain>) -> Value {
     });
     let tenants =
         chains.iter().map(|(tenant, chain)| json!({ "tenant": tenant, "keys": draw::keys_json(chain) }));
-    json!({ "servers": servers.collect::<Vec<_>>(), "tenants": tenants.collect::<Vec<_>>() })
+    json!({ "servers": servers.collect::<Vec<_>>(), "audit_logs": logs, "tenants": tenants.collect::<Vec<_>>() })
 }

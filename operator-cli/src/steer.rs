@@ -17,7 +17,7 @@ use crate::error::Error;
 use crate::operator::Operator;
 use crate::output;
 use crate::tenant::{self, Chain, Depth, Key, chains, chains_to};
-use crate::{anchor, draw};
+use crate::{anchor, certificate, draw};
 
 /// The service that is meant where none is named.
 const DEFAULT_SERVICE: &str = "default";
@@ -84,13 +84,17 @@ pub async fn revoke(target: &Target, settings: &RevokeSettings, json: bool) -> R
     };
     revoke_all(&operator, &keys, &reason).await?;
     let milliseconds = started.elapsed().as_millis();
+    let certificates = certificate::fetch(&operator, &keys).await;
     if json {
         let keys: Vec<&str> = keys.iter().map(|key| &**key).collect();
-        output::line(&json!({ "revoked": keys, "milliseconds": milliseconds }).to_string());
+        let certificates = certificates.as_deref().unwrap_or_default();
+        let told = json!({ "revoked": keys, "milliseconds": milliseconds, "certificates": certificates });
+        output::line(&told.to_string());
     } else {
         keys.iter().for_each(|key| output::line(&format!("revoked {key}")));
         output::line(&format!("no Gateway can use them any more, after {milliseconds} ms"));
     }
+    certificate::keep(certificates, settings.receipt.as_deref(), json)?;
     Ok(ExitCode::SUCCESS)
 }
 

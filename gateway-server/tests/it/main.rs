@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs, unreachable_pub)]
 
 mod application;
+mod audit;
 mod backup;
 mod crash;
 mod delays;

@@ -94,6 +94,15 @@ pub fn verify(receipt: &[u8], key: &VerifierKey) -> Result<VerifiedEntry, Receip
     Ok(VerifiedEntry { index: parts.index, entry, json, checkpoint: checkpoint.clone() })
 }
 
+/// The receipts that a file holds, one after another; not verified. There is at least one, even if it is none.
+pub fn each(content: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let begins = |at: usize| content[at..].starts_with(HEAD.as_bytes()) && content[..at].ends_with(b"\n");
+    let mut starts: Vec<usize> = (1..content.len()).filter(|at| begins(*at)).collect();
+    starts.insert(0, 0);
+    let ends = starts.clone().into_iter().skip(1).chain([content.len()]);
+    starts.into_iter().zip(ends).map(|(start, end)| &content[start..end])
+}
+
 struct Parts<'r> {
     entry: Vec<u8>,
     index: u64,

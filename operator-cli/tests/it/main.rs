@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod application;
+mod audit;
 mod chain;
 mod dev;
 mod hsm;

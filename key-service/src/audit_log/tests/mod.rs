@@ -4,10 +4,13 @@
 mod behaviour;
 mod crash;
 mod events;
+mod finding;
 mod golden;
 mod proofs;
 mod receipts;
+mod records;
 mod recovery;
+mod rules;
 mod small_disk;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,71 @@
+//! The Gateway's audit log, and the receipt of a Destroy as an application gets it.
+
+use bytestring::ByteString;
+use key_service::audit_log::{Entry, LogReader, VerifierKey, receipt};
+use key_service::chain::{RECEIPT, VENDOR};
+use kmip_protocol::attribute::{Attribute, AttributeReference, CustomValue};
+use kmip_protocol::enumeration::ResultReason;
+use kmip_protocol::operation::{GetAttributesRequest, Response};
+
+use crate::application::{Application, Failure, identifier};
+use crate::system::System;
+
+async fn receipt_of(application: &Application, key: &str) -> Result<Option<String>, Failure> {
+    let (vendor, name) = (ByteString::from_static(VENDOR), ByteString::from_static(RECEIPT));
+    let request = GetAttributesRequest {
+        unique_identifier: identifier(key),
+        attribute_references: vec![AttributeReference::Custom { vendor, name }],
+    };
+    let Response::GetAttributes(got) = application.ask(request).await? else { panic!("another operation") };
+    Ok(got.attributes.iter().find_map(|attribute| match attribute {
+        Attribute::Custom(custom) => match &custom.value {
+            CustomValue::Text(text) => Some(text.to_string()),
+            _ => None,
+        },
+        _ => None,
+    }))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_destroy_has_a_receipt_that_outlives_the_gateway() {
+    let mut system = System::start();
+    let acme = system.application("acme");
+    let key = acme.create("short-lived").await.unwrap();
+    acme.get(&key).await.unwrap();
+    assert_eq!(receipt_of(&acme, &key).await.unwrap(), None);
+    acme.destroy(&key).await.unwrap();
+    let first = receipt_of(&acme, &key).await.unwrap().unwrap();
+    let foreign = receipt_of(&system.application("globex"), &key).await.unwrap_err();
+    assert!(matches!(foreign, Failure::Refused(ResultReason::ObjectNotFound, _)), "{foreign:?}");
+
+    // Killed, not stopped: what was changed and answered is in the log.
+    system.gateway.take().unwrap().kill();
+    system.gateway = Some(system.start_server("gateway"));
+    let acme = system.application("acme");
+    let second = receipt_of(&acme, &key).await.unwrap().unwrap();
+    let public = std::fs::read_to_string(system.run().join("gateway/audit.key.pub")).unwrap();
+    let verifier: VerifierKey = public.trim().parse().unwrap();
+    for text in [first, second] {
+        let verified = receipt::verify(text.as_bytes(), &verifier).unwrap();
+        let Entry { operation, outcome, tenant, unique_identifier, .. } = verified.entry;
+        assert_eq!((&*operation, &*outcome, &*tenant), ("Destroy", "Success", "acme"));
+        assert_eq!(unique_identifier.as_deref(), Some(&*key));
+    }
+
+    receipt_of(&system.application("globex"), &key).await.unwrap_err();
+    system.gateway.take().unwrap().stop();
+    let reader = LogReader::open(&system.run().join("gateway/audit"), &verifier).unwrap();
+    assert!(reader.verify(None).is_sound());
+    let entries: Vec<Entry> =
+        reader.entries(0..u64::MAX).map(|entry| Entry::decode(&entry.unwrap()).unwrap()).collect();
+    let of_key = entries.iter().filter(|entry| entry.unique_identifier.as_deref() == Some(&*key));
+    let told: Vec<_> = of_key.map(|entry| (&*entry.tenant, &*entry.operation, &*entry.outcome)).collect();
+    assert!(
+        told.contains(&("acme", "Create", "Success")) && told.contains(&("acme", "GetAttributes", "Success"))
+    );
+    assert!(
+        told.contains(&("acme", "Destroy", "Intent"))
+            && told.contains(&("globex", "GetAttributes", "Failure"))
+    );
+    assert_eq!(entries.last().unwrap().operation, "Stop");
+}
