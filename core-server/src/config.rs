@@ -66,6 +66,9 @@ pub struct Config {
     /// The audit log.
     #[serde(default)]
     pub audit: AuditSettings,
+    /// When L3s are rotated by themselves.
+    #[serde(default)]
+    pub rotation: RotationSettings,
     /// What is logged, and how.
     #[serde(default)]
     pub log: LogSettings,
@@ -198,6 +201,25 @@ pub struct PolicySettings {
     pub required: bool,
 }
 
+/// When L3s are rotated by themselves.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RotationSettings {
+    /// Days that a version of an L3 seals; parts of days are fine. 0: however long. Default: 365.
+    pub maximum_age_days: f64,
+    /// Wraps of a version of an L3. 0: any number. Default: 0.
+    pub maximum_wraps: u64,
+    /// How often it is looked whether an L3 is due, and how often it was used is written down. Default: 60 s.
+    #[serde(rename = "check_interval_seconds", deserialize_with = "seconds")]
+    pub check_interval: Duration,
+}
+
+impl Default for RotationSettings {
+    fn default() -> Self {
+        Self { maximum_age_days: 365.0, maximum_wraps: 0, check_interval: Duration::from_secs(60) }
+    }
+}
+
 /// What is logged, and how. Logs go to the standard error stream.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -311,6 +333,9 @@ impl Config {
         }
         if self.requests.maximum_plaintext_bytes > self.limits.max_message_bytes {
             return Err("requests.maximum_plaintext_bytes exceeds limits.max_message_bytes".to_owned());
+        }
+        if !(self.rotation.maximum_age_days >= 0.0 && self.rotation.maximum_age_days.is_finite()) {
+            return Err("rotation.maximum_age_days is a number of days, or 0".to_owned());
         }
         if self.roots.probes_at_once == 0 || self.roots.maximum_anchors == 0 {
             return Err("roots.probes_at_once and roots.maximum_anchors are 1 at least".to_owned());

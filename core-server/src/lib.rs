@@ -10,6 +10,7 @@
 //! * [`tombstones`]: which objects of Gateways were destroyed.
 //! * [`leases`]: how long Gateways may use what an L3 sealed, and how that is recalled.
 //! * [`audit`]: what the audit log is told beside requests.
+//! * [`uses`]: how often L3s are used; `steward`: rotates those that were used too often or too long.
 //! * `operations`: what KMIP's operations mean here.
 
 #![forbid(unsafe_code)]
@@ -32,10 +33,12 @@ pub mod reach;
 pub mod root;
 pub mod seat;
 pub mod server;
+mod steward;
 pub mod store;
 pub mod switch;
 pub mod tombstones;
+pub mod uses;
 pub mod vault;
 
 pub use config::Config;
-pub use server::{Running, StartError, run};
+pub use server::{Running, StartError, check, run};

@@ -26,7 +26,7 @@ struct Arguments {
     /// The configuration file.
     #[arg(long, value_name = "PATH")]
     config: PathBuf,
-    /// Read the configuration, say what is wrong with it, and end.
+    /// Read the configuration, the certificates and the libraries that it names, say what is wrong with them, and end.
     #[arg(long)]
     check: bool,
 }
@@ -49,6 +49,7 @@ fn main() -> ExitCode {
 fn start(arguments: &Arguments, hardening: HardeningReport) -> Result<(), Failure> {
     let config = Config::read(&arguments.config)?;
     if arguments.check {
+        core_server::check(&config)?;
         writeln!(io::stdout(), "{}: the configuration is sound", arguments.config.display())?;
         return Ok(());
     }

@@ -30,6 +30,7 @@ pub struct Metrics {
     over_budget: Family<GatewayLabels, Counter>,
     anchors: Family<StandingLabels, Gauge>,
     oldest_proof: Gauge,
+    rotations: Family<RotationLabels, Counter>,
     uses: Family<UseLabels, Counter>,
     durations: Family<DurationLabels, Histogram, fn() -> Histogram>,
     wraps: UseMetrics,
@@ -76,6 +77,12 @@ struct ActionLabels {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct GatewayLabels {
     gateway: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct RotationLabels {
+    reason: &'static str,
+    outcome: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -132,6 +139,11 @@ impl Metrics {
             metrics.oldest_proof.clone(),
         );
         registry.register("tombstones", "Objects of Gateways buried since the start", metrics.buried.clone());
+        registry.register(
+            "rotations",
+            "L3s that the Core rotated by itself, by reason and outcome",
+            metrics.rotations.clone(),
+        );
         registry.register("wiped_keys", "Unsealed keys forgotten and zeroized", metrics.wiped.clone());
         registry.register_with_unit(
             "key_use_duration",
@@ -156,6 +168,7 @@ impl Metrics {
             over_budget: Family::default(),
             anchors: Family::default(),
             oldest_proof: Gauge::default(),
+            rotations: Family::default(),
             wraps: UseMetrics::of("wrap", &uses, &durations),
             unwraps: UseMetrics::of("unwrap", &uses, &durations),
             uses,
@@ -195,6 +208,10 @@ impl Metrics {
         now.map(of).inspect(|gauge| {
             gauge.inc();
         });
+    }
+
+    pub(crate) fn rotated(&self, reason: &'static str, outcome: &'static str) {
+        self.rotations.get_or_create(&RotationLabels { reason, outcome }).inc();
     }
 
     pub(crate) fn oldest_proof(&self, age: Duration) {

@@ -108,6 +108,11 @@ impl Seats {
         }
     }
 
+    /// The seat of operators.
+    pub(crate) fn operator(&self) -> &Seat {
+        &self.operator
+    }
+
     /// The seat of an identity.
     pub fn of(&self, identity: &Identity) -> &Seat {
         match identity.tenant.as_deref() {

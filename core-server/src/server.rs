@@ -1,6 +1,7 @@
 //! A running Core: listeners, the way of a frame to its seat, and a graceful end.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,8 +28,9 @@ use crate::metrics::Metrics;
 use crate::operations::Sitting;
 use crate::policy::Governance;
 use crate::prober::Prober;
-use crate::root::Roots;
+use crate::root::{self, RootError, Roots};
 use crate::seat::{Ports, Seats};
+use crate::steward::Steward;
 use crate::switch::Switch;
 use crate::tombstones::Tombstones;
 use crate::vault::Vault;
@@ -46,6 +48,9 @@ pub enum StartError {
     /// The built-in policies cannot be used.
     #[error("the policy cannot be used: {0}")]
     Policy(governance::PolicyError),
+    /// A PKCS#11 library cannot be used.
+    #[error("the PKCS#11 library {path}: {1}", path = .0.display())]
+    Module(PathBuf, RootError),
     /// Memory for keys cannot be locked.
     #[error("{0}; memory.insecure_allow_unlocked starts all the same")]
     Memory(MemoryError),
@@ -63,6 +68,15 @@ pub enum StartError {
     Listen(#[from] ServerError),
 }
 
+/// Reads what a configuration names, without starting anything: certificates, keys, revocation lists, PKCS#11 libraries.
+///
+/// # Errors
+/// What cannot be used.
+pub fn check(config: &Config) -> Result<(), StartError> {
+    ReloadableTls::server(config.tls.clone())?;
+    root::check_modules(&config.roots).map_err(|(path, error)| StartError::Module(path, error))
+}
+
 /// A Core that serves.
 pub struct Running {
     log: ServerLog,
@@ -73,6 +87,7 @@ pub struct Running {
     vault: Arc<Vault>,
     serving: JoinHandle<()>,
     proving: JoinHandle<()>,
+    stewarding: JoinHandle<()>,
     administering: JoinHandle<()>,
 }
 
@@ -129,7 +144,15 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         governance,
         audit,
     };
-    let seats = Seats::new(&config, &ports);
+    let seats = Arc::new(Seats::new(&config, &ports));
+    let steward = Steward::new(
+        config.rotation.clone(),
+        Arc::clone(&seats),
+        Arc::clone(&vault),
+        ports.store,
+        Arc::clone(&clock),
+        ports.metrics,
+    );
     let handler = Handler { seats, clock: Arc::clone(&clock), limits: message_limits(&config) };
 
     let tls = ReloadableTls::server(config.tls.clone())?;
@@ -154,6 +177,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         vault,
         administering: tokio::spawn(admin.run(shutdown.clone())),
         proving: tokio::spawn(prober.run(shutdown.clone())),
+        stewarding: tokio::spawn(steward.run(shutdown.clone())),
         serving: tokio::spawn(server.run(shutdown)),
     })
 }
@@ -189,9 +213,9 @@ impl Running {
 
     /// Waits until the Core has stopped, all its connections closed and its store let go.
     pub async fn stopped(self) {
-        for task in [self.serving, self.proving, self.administering] {
+        for task in [self.serving, self.proving, self.stewarding, self.administering] {
             if task.await.is_err() {
-                tracing::error!("a listener or the prober ended by a panic");
+                tracing::error!("a listener, the prober or the steward ended by a panic");
             }
         }
         self.log.record_stop(self.clock.now()).await;
@@ -231,7 +255,7 @@ fn message_limits(config: &Config) -> Limits {
 }
 
 struct Handler {
-    seats: Seats,
+    seats: Arc<Seats>,
     clock: Arc<dyn Clock>,
     limits: Limits,
 }

@@ -29,6 +29,7 @@ use crate::audit::{record_opening, record_own};
 use crate::chain::{self, Level, REGION, associated_data};
 use crate::metrics::Metrics;
 use crate::root::{RootError, Roots};
+use crate::uses::{UseBook, Uses};
 pub use error::VaultError;
 use places::{Place, Places};
 
@@ -42,6 +43,7 @@ pub struct Vault {
     audit: Arc<dyn Audit>,
     metrics: Metrics,
     anchors: AnchorBook,
+    uses: UseBook,
     places: RwLock<Places>,
 }
 
@@ -52,6 +54,8 @@ pub struct UnsealedKey {
     tenant: ByteString,
     /// How it was opened, if it is an L2.
     anchorage: Option<Anchorage>,
+    /// How often it has been used.
+    uses: Arc<Uses>,
     /// When the first of the keys above this one is deactivated by its date.
     closes: Option<DateTime>,
     /// What everything that this key seals is bound to; the rest is appended.
@@ -84,7 +88,13 @@ impl Vault {
         metrics: Metrics,
     ) -> Self {
         let anchors = AnchorBook::new(metrics.clone());
-        Self { store, roots, memory, clock, entropy, audit, metrics, anchors, places: RwLock::default() }
+        let (uses, places) = (UseBook::default(), RwLock::default());
+        Self { store, roots, memory, clock, entropy, audit, metrics, anchors, uses, places }
+    }
+
+    /// How often L3s have been used.
+    pub fn uses(&self) -> &UseBook {
+        &self.uses
     }
 
     /// The roots of trust.
@@ -315,7 +325,8 @@ impl Vault {
         if level == Level::L2 {
             record_opening(&*self.audit, self.clock.now(), unique_identifier, &tenant).await;
         }
-        Ok(Arc::new(UnsealedKey::new(record, tenant, anchorage, closes, secret)))
+        let uses = self.uses.of(unique_identifier);
+        Ok(Arc::new(UnsealedKey::new(record, tenant, anchorage, uses, closes, secret)))
     }
 
     async fn unseal_by_anchor(&self, l2: &Record) -> Result<Unsealed, VaultError> {
@@ -410,6 +421,7 @@ impl UnsealedKey {
         record: Arc<Record>,
         tenant: ByteString,
         anchorage: Option<Anchorage>,
+        uses: Arc<Uses>,
         closes: Option<DateTime>,
         secret: LockedSecret,
     ) -> Self {
@@ -419,6 +431,7 @@ impl UnsealedKey {
             record,
             tenant,
             anchorage,
+            uses,
             closes,
             binding,
             secret: RwLock::new(Some(secret)),
@@ -443,6 +456,11 @@ impl UnsealedKey {
     /// How it was opened, if it is an L2.
     pub(crate) fn anchorage(&self) -> Option<&Anchorage> {
         self.anchorage.as_ref()
+    }
+
+    /// How often it has been used.
+    pub fn uses(&self) -> &Uses {
+        &self.uses
     }
 
     /// What data that an L3 seals is bound to: the L3, its tenant and service, and what the Gateway tells.

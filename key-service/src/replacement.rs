@@ -96,7 +96,8 @@ fn is_server_vendor(attribute: &Attribute) -> bool {
     matches!(attribute, Attribute::Custom(custom) if custom.vendor == crate::attribute_rules::SERVER_VENDOR)
 }
 
-fn generation(record: &Record) -> i32 {
+/// How often the object had been replaced when this one was made.
+pub fn generation(record: &Record) -> i32 {
     match record.attribute(AttributeType::RotateGeneration) {
         Some(Attribute::RotateGeneration(generation)) => *generation,
         _ => 0,

@@ -44,6 +44,7 @@ async fn unwrap(
     let (unique_identifier, (tenant, plaintext)) =
         use_key(seat, context, identifier, Action::Unwrap, |key, bytes| {
             let plaintext = crypto::unseal(bytes, &key.binding(&bound), data.expose())?;
+            key.uses().unwrapped();
             Ok((key.tenant().clone(), plaintext))
         })
         .await?;

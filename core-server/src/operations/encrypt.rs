@@ -53,6 +53,7 @@ async fn wrap(seat: &Seat, context: &Context<'_>, request: EncryptRequest) -> Re
     let (unique_identifier, (tenant, envelope)) =
         use_key(seat, context, identifier, Action::Wrap, |key, bytes| {
             let envelope = crypto::seal(bytes, &key.binding(&bound), data.expose(), entropy)?;
+            key.uses().wrapped();
             Ok((key.tenant().clone(), envelope))
         })
         .await?;

@@ -16,6 +16,7 @@ use crate::chain::{self, Level};
 use crate::profile::Role;
 use crate::seat::Seat;
 use crate::store::of_tenant;
+use crate::uses::{use_attributes, written_uses};
 
 /// Holders of leases that are told of one L3 at most.
 const MAXIMUM_HOLDERS: usize = 256;
@@ -34,6 +35,8 @@ pub(super) async fn handle(
     if let Response::GetAttributes(response) = &mut response {
         let mut computed = compute(seat, context, &record).await?;
         computed.retain(|attribute| is_wanted(attribute, &wanted));
+        // Uses are written down now and then: what the record tells is older.
+        response.attributes.instances.retain(|instance| !is_wanted(&instance.attribute, &wanted));
         response.attributes.instances.extend(Attributes::new(computed).instances);
     }
     Ok(response)
@@ -102,7 +105,9 @@ fn of_service_key(seat: &Seat, l3: &Record) -> Vec<Attribute> {
         vendor_attribute(computed::LEASE_HOLDER, CustomValue::Text(name))
     });
     let is_open = flag(computed::OPEN, seat.vault.opened(&l3.unique_identifier).is_some());
-    [is_open].into_iter().chain(holders).collect()
+    let ((wraps, unwraps), counted) = (written_uses(l3), seat.vault.uses().counted(&l3.unique_identifier));
+    let uses = use_attributes((wraps.saturating_add(counted.0), unwraps.saturating_add(counted.1)));
+    [is_open].into_iter().chain(uses).chain(holders).collect()
 }
 
 fn flag(name: &'static str, value: bool) -> Attribute {

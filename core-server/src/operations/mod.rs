@@ -21,14 +21,21 @@ mod set_endpoint_role;
 use async_trait::async_trait;
 use bytestring::ByteString;
 use key_service::audit_log::subject;
-use key_service::batch::Operations;
+use key_service::batch::{self, Operations};
 use key_service::context::Context;
 use key_service::fault::Fault;
 use key_service::operations;
+use key_service::principal::Principal;
 use kmip_net::Connection;
-use kmip_protocol::operation::{Operation, Request, Response};
+use kmip_protocol::attribute::Attributes;
+use kmip_protocol::identifier::UniqueIdentifier;
+use kmip_protocol::message::{RequestHeader, RequestMessage, ResponseMessage};
+use kmip_protocol::operation::{Operation, ReKeyRequest, Request, Response};
+use kmip_protocol::version::V2_1;
+use kmip_ttlv::Limits;
 
-use crate::chain::{self, Level};
+use crate::audit::OWN_PRINCIPAL;
+use crate::chain::{self, Level, REGION};
 use crate::policy::authorization;
 use crate::profile::{self, Role};
 use crate::seat::Seat;
@@ -106,5 +113,50 @@ impl Sitting<'_> {
                 None => operations::handle(context, request).await?,
             },
         })
+    }
+}
+
+/// The Core itself, where it does what operators do.
+struct Own<'a> {
+    seat: &'a Seat,
+}
+
+#[async_trait]
+impl Operations for Own<'_> {
+    fn offers(&self, operation: Operation) -> bool {
+        operation == Operation::ReKey
+    }
+
+    async fn handle(&self, context: &mut Context<'_>, request: Request) -> Result<Response, Fault> {
+        match request {
+            Request::ReKey(request) => Ok(re_key::handle(self.seat, context, request).await?.into()),
+            _ => Err(Fault::operation_not_supported()),
+        }
+    }
+}
+
+/// Rotates an L3 as an operator would, in the name of the Core: through the same batch, into the same audit log. The policy
+/// is not asked: it is about others. Answers with the new version, or why there is none.
+///
+/// # Errors
+/// What an operator would be told.
+pub(crate) async fn rotate(seat: &Seat, l3: &ByteString) -> Result<ByteString, String> {
+    let request = Request::from(ReKeyRequest {
+        unique_identifier: Some(UniqueIdentifier::Text(l3.clone())),
+        offset: None,
+        attributes: Attributes::default(),
+        protection_storage_masks: None,
+    });
+    let message = RequestMessage::write(&RequestHeader::new(V2_1, 1), &[request]).into_bytes();
+    let principal =
+        Principal { tenant: ByteString::from_static(REGION), name: ByteString::from_static(OWN_PRINCIPAL) };
+    let limits = Limits::default();
+    let answer = batch::answer(&Own { seat }, &seat.service, &principal, &message, limits).await.into_bytes();
+    let answer = ResponseMessage::read(&answer, limits).map_err(|error| error.to_string())?;
+    let item = answer.items.into_iter().next();
+    match item.map(|item| (item.payload, item.result_message)) {
+        Some((Some(Response::ReKey(response)), _)) => Ok(response.unique_identifier),
+        Some((_, message)) => Err(message.unwrap_or_default().to_string()),
+        None => Err("no answer".to_owned()),
     }
 }

@@ -6,6 +6,7 @@ use key_service::creation::{self, Origin};
 use key_service::fault::Fault;
 use key_service::port::Sealed;
 use key_service::record::Record;
+use key_service::replacement::generation;
 use kmip_protocol::attribute::{Attribute, AttributeType, Attributes};
 use kmip_protocol::enumeration::{LinkType, State};
 use kmip_protocol::operation::{ReKeyRequest, ReKeyResponse};
@@ -14,6 +15,7 @@ use super::activate::{drop_active_name, take_active_name};
 use super::create::{decide, of_level, outline};
 use crate::chain::{self, Level};
 use crate::seat::Seat;
+use crate::uses::tells_uses;
 
 pub(super) async fn handle(
     seat: &Seat,
@@ -51,7 +53,9 @@ async fn successor(context: &Context<'_>, existing: &Record) -> Result<Record, F
             |link: &kmip_protocol::attribute::Link| link.link_type == LinkType::WrappingKeyLink;
         match attribute {
             Attribute::Link(link) => is_wrapping_key(link),
-            Attribute::Custom(_) | Attribute::ObjectGroup(_) => true,
+            // Uses are those of one version.
+            Attribute::Custom(_) => !tells_uses(attribute),
+            Attribute::ObjectGroup(_) => true,
             _ => false,
         }
     };
@@ -63,6 +67,9 @@ async fn successor(context: &Context<'_>, existing: &Record) -> Result<Record, F
     record.remove(AttributeType::KeyValuePresent);
     record.service = existing.service.clone();
     record.link(LinkType::ReplacedObjectLink, &existing.unique_identifier);
+    record.set(Attribute::RotateDate(now));
+    record.set(Attribute::RotateGeneration(generation(existing).saturating_add(1)));
+    record.set(Attribute::RotateLatest(true));
     Ok(record)
 }
 
@@ -72,6 +79,7 @@ fn retire(context: &mut Context<'_>, existing: &Record, successor: &Record) {
     drop_active_name(&mut retired);
     retired.set(Attribute::State(State::Deactivated));
     retired.set(Attribute::DeactivationDate(context.service.clock.now()));
+    retired.set(Attribute::RotateLatest(false));
     retired.link(LinkType::ReplacementObjectLink, &successor.unique_identifier);
     context.replace(retired);
 }

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use key_service::memory::{LockedMemory, LockedSecret, MemoryError};
 use thiserror::Error;
 
-use crate::config::Config;
+use crate::config::{Config, RootSettings};
 use pkcs11::Tokens;
 use software::SoftwareRoot;
 
@@ -61,6 +61,17 @@ pub enum RootError {
     /// There is no room for the key.
     #[error(transparent)]
     Memory(#[from] MemoryError),
+}
+
+/// Loads the PKCS#11 libraries that the configuration names.
+///
+/// # Errors
+/// The first that cannot be used.
+pub fn check_modules(settings: &RootSettings) -> Result<(), (PathBuf, RootError)> {
+    settings
+        .pkcs11_modules
+        .values()
+        .try_for_each(|path| pkcs11::load(path).map_err(|error| (path.clone(), error)))
 }
 
 /// The roots that a Core may use.

@@ -7,7 +7,7 @@ mod location;
 mod token;
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -81,6 +81,14 @@ impl Tokens {
         };
         found.cloned().ok_or("the module is not one of roots.pkcs11_modules")
     }
+}
+
+/// Loads a library, to see whether it can be.
+///
+/// # Errors
+/// If it cannot.
+pub(super) fn load(path: &Path) -> Result<(), RootError> {
+    Module::new(path.to_owned()).load()
 }
 
 /// One key in a token.

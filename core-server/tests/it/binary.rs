@@ -64,10 +64,23 @@ async fn it_checks_a_configuration_without_starting() {
     let output = krypton_core().arg("--check").arg("--config").arg(&sound).output().await.unwrap();
     assert!(output.status.success(), "{output:?}");
     assert!(!rig.folder.path().join("state").exists());
-    let unsound = rig.write_config("unheard_of = 1");
-    let output = krypton_core().arg("--check").arg("--config").arg(&unsound).output().await.unwrap();
-    assert!(!output.status.success());
-    assert!(String::from_utf8(output.stderr).unwrap().contains("unheard_of"));
+    let read = |path: &std::path::Path| std::fs::read_to_string(path).unwrap();
+    let modules = |path: &str| {
+        let modules = format!("pkcs11_modules = {{ token = \"{path}\" }}\ninsecure_allow_software = true");
+        read(&rig.write_config("")).replace("insecure_allow_software = true", &modules)
+    };
+    for (unsound, problem) in [
+        (read(&rig.write_config("unheard_of = 1")), "unheard_of"),
+        (read(&rig.write_config("")).replace("pki/core.pem", "pki/none.pem"), "none.pem"),
+        (modules("/nowhere/libtoken.so"), "/nowhere/libtoken.so"),
+        (modules("core.toml"), "core.toml"),
+    ] {
+        std::fs::write(&sound, unsound).unwrap();
+        let output = krypton_core().arg("--check").arg("--config").arg(&sound).output().await.unwrap();
+        assert!(!output.status.success(), "{problem}");
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert!(error.contains(problem), "{error}");
+    }
 }
 
 #[tokio::test]

@@ -16,5 +16,6 @@ mod operator;
 mod outage;
 mod partition;
 mod revocation;
+mod rotation;
 mod secrets;
 mod system;

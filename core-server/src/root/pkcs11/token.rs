@@ -43,6 +43,14 @@ impl Module {
         &self.path
     }
 
+    /// Loads the library, if it is not yet.
+    ///
+    /// # Errors
+    /// If it is none, or does not start.
+    pub(super) fn load(&self) -> Result<(), RootError> {
+        self.client().map(drop)
+    }
+
     fn client(&self) -> Result<Pkcs11, RootError> {
         let mut client = lock(&self.client);
         if let Some(client) = &*client {

@@ -1,0 +1,35 @@
+//! The Core rotates L3s by itself while applications work: a Gateway notices by being refused, and no request fails.
+
+use std::time::{Duration, Instant};
+
+use crate::system::System;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rotations_under_load_fail_no_request() {
+    let mut system = System::provision();
+    system.set("core", "rotation = { maximum_wraps = 40, check_interval_seconds = 0.25 }");
+    system.core = Some(system.start_server("core"));
+    system.gateway = Some(system.start_server("gateway"));
+    let until = Instant::now() + Duration::from_secs(3);
+    let mut applications = tokio::task::JoinSet::new();
+    for worker in 0..4 {
+        let application = system.application("acme");
+        applications.spawn(async move {
+            let mut keys = Vec::new();
+            while Instant::now() < until {
+                let key = application.create(&format!("{worker}-{}", keys.len())).await.unwrap();
+                application.get(&key).await.unwrap();
+                keys.push(key);
+            }
+            // Also what an older version of the L3 has sealed.
+            for key in &keys {
+                application.get(key).await.unwrap();
+            }
+            keys.len()
+        });
+    }
+    let made: usize = applications.join_all().await.into_iter().sum();
+    let log = system.log("core");
+    let rotated = log.lines().filter(|line| line.contains("L3 rotated")).count();
+    assert!(rotated >= 2, "{rotated} rotations while {made} keys were made");
+}
