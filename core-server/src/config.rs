@@ -69,6 +69,9 @@ pub struct Config {
     /// When L3s are rotated by themselves.
     #[serde(default)]
     pub rotation: RotationSettings,
+    /// Several Cores on one PostgreSQL.
+    #[serde(default)]
+    pub cores: CoresSettings,
     /// What is logged, and how.
     #[serde(default)]
     pub log: LogSettings,
@@ -109,6 +112,9 @@ impl Default for RequestLimits {
         }
     }
 }
+
+/// A renewal needs a few of these.
+const SHORTEST_MEMBERSHIP: Duration = Duration::from_millis(500);
 
 /// What a message around one plaintext needs at most.
 const MESSAGE_SLACK_BYTES: usize = 4096;
@@ -217,6 +223,22 @@ pub struct RotationSettings {
 impl Default for RotationSettings {
     fn default() -> Self {
         Self { maximum_age_days: 365.0, maximum_wraps: 0, check_interval: Duration::from_secs(60) }
+    }
+}
+
+/// Several Cores on one PostgreSQL. With a store of its own, nothing of this counts.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CoresSettings {
+    /// How long a Core that is cut off from the database goes on, and how long a Revoke waits for it, on top of its leases.
+    /// Default: 5 s.
+    #[serde(rename = "membership_seconds", deserialize_with = "seconds")]
+    pub membership: Duration,
+}
+
+impl Default for CoresSettings {
+    fn default() -> Self {
+        Self { membership: Duration::from_secs(5) }
     }
 }
 
@@ -339,6 +361,9 @@ impl Config {
         }
         if self.roots.probes_at_once == 0 || self.roots.maximum_anchors == 0 {
             return Err("roots.probes_at_once and roots.maximum_anchors are 1 at least".to_owned());
+        }
+        if self.cores.membership < SHORTEST_MEMBERSHIP {
+            return Err("cores.membership_seconds is too short to be renewed in time".to_owned());
         }
         let mut names = HashSet::new();
         for gateway in &self.gateways {

@@ -94,12 +94,10 @@ impl Leases {
     }
 
     /// Revokes L3s: returns when no Gateway can use them any more, because it said so or because its lease has ended.
-    pub async fn revoke(self: &Arc<Self>, keys: &[ByteString]) -> Settlement {
-        if keys.is_empty() {
-            return Settlement::default();
-        }
-        let revocation = self.grantor().revoke(keys, self.clock.monotonic());
-        self.settle(revocation, keys).await
+    /// From the call on no lease is granted on them, whether the result is waited for or not.
+    pub fn revoke(self: &Arc<Self>, keys: &[ByteString]) -> impl Future<Output = Settlement> + Send + use<> {
+        let revocation = (!keys.is_empty()).then(|| self.grantor().revoke(keys, self.clock.monotonic()));
+        Arc::clone(self).settle(revocation, keys.to_vec())
     }
 
     /// A revocation was not recorded: leases are granted again.
@@ -109,12 +107,9 @@ impl Leases {
 
     /// Recalls the leases on L3s: returns when every lease granted before has been given up or has ended. The L3s are not
     /// revoked: whoever may use them takes leases again.
-    pub async fn recall(self: &Arc<Self>, keys: &[ByteString]) -> Settlement {
-        if keys.is_empty() {
-            return Settlement::default();
-        }
-        let revocation = self.grantor().recall(keys, self.clock.monotonic());
-        self.settle(revocation, keys).await
+    pub fn recall(self: &Arc<Self>, keys: &[ByteString]) -> impl Future<Output = Settlement> + Send + use<> {
+        let revocation = (!keys.is_empty()).then(|| self.grantor().recall(keys, self.clock.monotonic()));
+        Arc::clone(self).settle(revocation, keys.to_vec())
     }
 
     /// Tells all Gateways but the one that asks to forget an object (an L4) under these L3s. Returns when they have, or after a
@@ -150,7 +145,8 @@ impl Leases {
         let _ = self.recall(keys).await;
     }
 
-    async fn settle(self: &Arc<Self>, revocation: Revocation, keys: &[ByteString]) -> Settlement {
+    async fn settle(self: Arc<Self>, revocation: Option<Revocation>, keys: Vec<ByteString>) -> Settlement {
+        let Some(revocation) = revocation else { return Settlement::default() };
         let started = self.clock.monotonic();
         let (concerned, waited_for_unknown) = {
             let grantor = self.grantor();

@@ -7,8 +7,8 @@
 //! * [`profile`]: who may ask for what; [`seat`]: from a certificate to a role and what can be seen from there.
 //! * [`policy`]: what headquarters permits, asked in one place, and how much a Gateway may unwrap.
 //! * [`chain`]: the objects; [`root`]: the L1s; [`anchor`]: how an L2 stands under several of them; `prober` and [`switch`]: whether they are still there, and what follows if not; [`vault`]: the unsealed keys; [`store`]: how rules see the store.
+//! * [`leases`]: how long Gateways may use what an L3 sealed, and how that is recalled; [`membership`]: the same among several Cores.
 //! * [`tombstones`]: which objects of Gateways were destroyed.
-//! * [`leases`]: how long Gateways may use what an L3 sealed, and how that is recalled.
 //! * [`audit`]: what the audit log is told beside requests.
 //! * [`uses`]: how often L3s are used; `steward`: rotates those that were used too often or too long.
 //! * `operations`: what KMIP's operations mean here.
@@ -20,6 +20,7 @@ pub mod audit;
 pub mod chain;
 pub mod config;
 pub mod leases;
+pub mod membership;
 pub mod metrics;
 mod no_sealer;
 #[doc(hidden)]
@@ -30,6 +31,7 @@ pub mod policy;
 mod prober;
 pub mod profile;
 pub mod reach;
+mod region_metrics;
 pub mod root;
 pub mod seat;
 pub mod server;

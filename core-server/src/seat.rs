@@ -14,6 +14,7 @@ use crate::audit::{SeatAudit, Settlements};
 use crate::chain::{Level, REGION};
 use crate::config::{Config, GatewaySettings};
 use crate::leases::Leases;
+use crate::membership::Membership;
 use crate::metrics::Metrics;
 use crate::no_sealer::NoSealer;
 use crate::policy::Governance;
@@ -41,6 +42,8 @@ pub struct Seat {
     pub tombstones: Arc<Tombstones>,
     /// The whole chain, whatever can be seen from here: to be read.
     pub(crate) chain: Arc<dyn Store>,
+    /// This Core among the others of its region.
+    pub membership: Arc<Membership>,
     /// What is counted.
     pub metrics: Metrics,
     /// L1s that one L2 may be sealed under.
@@ -78,6 +81,8 @@ pub struct Ports {
     pub switch: Arc<Switch>,
     /// The objects of Gateways that were destroyed.
     pub tombstones: Arc<Tombstones>,
+    /// This Core among the others of its region.
+    pub membership: Arc<Membership>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Randomness.
@@ -135,6 +140,7 @@ impl Seat {
                 Arc::clone(&ports.store),
                 Arc::clone(&ports.vault),
                 Arc::clone(&ports.leases),
+                Arc::clone(&ports.membership),
                 settlements.clone().unwrap_or_default(),
             )),
         };
@@ -159,6 +165,7 @@ impl Seat {
             proof_overdue_after: config.roots.probe_interval * OVERDUE_AFTER_PERIODS,
             tombstones: Arc::clone(&ports.tombstones),
             chain: Arc::clone(&ports.store),
+            membership: Arc::clone(&ports.membership),
             metrics: ports.metrics.clone(),
             maximum_plaintext_bytes: config.requests.maximum_plaintext_bytes,
             governance: Arc::clone(&ports.governance),

@@ -24,13 +24,16 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Config, MemorySettings};
 use crate::leases::Leases;
+use crate::membership::Membership;
 use crate::metrics::Metrics;
 use crate::operations::Sitting;
 use crate::policy::Governance;
 use crate::prober::Prober;
+use crate::region_metrics::RegionMetrics;
 use crate::root::{self, RootError, Roots};
 use crate::seat::{Ports, Seats};
 use crate::steward::Steward;
+use crate::store::WatchedStore;
 use crate::switch::Switch;
 use crate::tombstones::Tombstones;
 use crate::vault::Vault;
@@ -51,6 +54,9 @@ pub enum StartError {
     /// A PKCS#11 library cannot be used.
     #[error("the PKCS#11 library {path}: {1}", path = .0.display())]
     Module(PathBuf, RootError),
+    /// The other Cores of the region cannot be joined.
+    #[error("the other Cores of the region: {0}")]
+    Region(key_service::port::StoreError),
     /// Memory for keys cannot be locked.
     #[error("{0}; memory.insecure_allow_unlocked starts all the same")]
     Memory(MemoryError),
@@ -88,6 +94,7 @@ pub struct Running {
     serving: JoinHandle<()>,
     proving: JoinHandle<()>,
     stewarding: JoinHandle<()>,
+    following: JoinHandle<()>,
     administering: JoinHandle<()>,
 }
 
@@ -114,6 +121,16 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
     let lease_time = Duration::from_secs(config.requests.lease_time_seconds.into());
     let longest_lease = Duration::from_secs(config.requests.longest_lease_seconds.into()).max(lease_time);
     let leases = Arc::new(Leases::new(Arc::clone(&clock), lease_time, longest_lease));
+    let membership = match store.region() {
+        None => Membership::alone(Arc::clone(&clock)),
+        Some(region) => {
+            let metrics = RegionMetrics::register(&mut registry);
+            let (clock, entropy) = (Arc::clone(&clock), Arc::clone(&entropy));
+            Membership::join(region, clock, entropy, config.cores.membership, longest_lease, metrics)
+                .await
+                .map_err(StartError::Region)?
+        }
+    };
     let switch = Arc::new(Switch::new(
         Arc::clone(&vault),
         Arc::clone(&leases),
@@ -132,12 +149,17 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
     let tombstones = Arc::new(Tombstones::new(Arc::clone(&store), Arc::clone(&clock)));
     let governance =
         Arc::new(Governance::new(&config, Arc::clone(&clock), metrics.clone()).map_err(StartError::Policy)?);
+    // What the others change is theirs to record.
+    let settlements = Arc::default();
+    let watched =
+        WatchedStore::new(store.clone(), vault.clone(), leases.clone(), membership.clone(), settlements);
     let ports = Ports {
         store,
         vault: Arc::clone(&vault),
         leases,
         switch,
         tombstones,
+        membership: Arc::clone(&membership),
         clock: Arc::clone(&clock),
         entropy,
         metrics,
@@ -160,14 +182,17 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
     let settings =
         ServerSettings { address: config.listen, limits: config.limits, identity: config.identity.clone() };
     let server = Server::bind(settings, Arc::clone(&tls), Arc::new(handler), transport)?;
-    let (stopping, problems) = (shutdown.clone(), log.clone());
+    let (stopping, problems, member) = (shutdown.clone(), log.clone(), Arc::clone(&membership));
     let readiness = move || {
         let stops = stopping.is_cancelled().then(|| "stopping".to_owned());
-        let reasons: Vec<String> = stops.into_iter().chain(problems.problem()).collect();
+        let cut_off = "the database that the Cores share does not answer";
+        let cut_off = (!member.is_live()).then(|| cut_off.to_owned());
+        let reasons: Vec<String> = stops.into_iter().chain(cut_off).chain(problems.problem()).collect();
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }
     };
     let admin = AdminServer::bind(config.admin_listen, Arc::new(readiness), Arc::new(registry))?;
     log.record_start(clock.now()).await?;
+    let following_vault = Arc::clone(&vault);
     Ok(Running {
         log,
         clock,
@@ -178,6 +203,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         administering: tokio::spawn(admin.run(shutdown.clone())),
         proving: tokio::spawn(prober.run(shutdown.clone())),
         stewarding: tokio::spawn(steward.run(shutdown.clone())),
+        following: tokio::spawn(membership.run(Arc::new(watched), following_vault, shutdown.clone())),
         serving: tokio::spawn(server.run(shutdown)),
     })
 }
@@ -213,9 +239,10 @@ impl Running {
 
     /// Waits until the Core has stopped, all its connections closed and its store let go.
     pub async fn stopped(self) {
-        for task in [self.serving, self.proving, self.stewarding, self.administering] {
+        let tasks = [self.serving, self.proving, self.stewarding, self.following, self.administering];
+        for task in tasks {
             if task.await.is_err() {
-                tracing::error!("a listener, the prober or the steward ended by a panic");
+                tracing::error!("a listener, the prober, the steward or the membership ended by a panic");
             }
         }
         self.log.record_stop(self.clock.now()).await;

@@ -11,30 +11,66 @@ use key_service::record::{Record, index_key};
 use kmip_protocol::enumeration::State;
 use kmip_protocol::lifecycle::{self, Purpose};
 
-use crate::audit::Settlements;
+use crate::audit::{Settlement, Settlements};
 use crate::chain::{self, Level, REGION};
 use crate::leases::Leases;
+use crate::membership::Membership;
 use crate::reach::Reach;
 use crate::vault::Vault;
 
-/// A store whose changes make the vault forget what they touch, and the Gateways give up what they close, before they are
-/// answered.
+/// A store whose changes make the vault forget what they touch, the Gateways give up what they close, and the other Cores of
+/// the region do the same, before they are answered.
 pub struct WatchedStore {
     store: Arc<dyn Store>,
     vault: Arc<Vault>,
     leases: Arc<Leases>,
+    membership: Arc<Membership>,
     settlements: Arc<Settlements>,
 }
 
 impl WatchedStore {
-    /// `store`, watched for `vault` and `leases`. How revocations went is told to `settlements`.
+    /// `store`, watched for `vault`, `leases` and the other Cores. How revocations went is told to `settlements`.
     pub fn new(
         store: Arc<dyn Store>,
         vault: Arc<Vault>,
         leases: Arc<Leases>,
+        membership: Arc<Membership>,
         settlements: Arc<Settlements>,
     ) -> Self {
-        Self { store, vault, leases, settlements }
+        Self { store, vault, leases, membership, settlements }
+    }
+
+    /// Follows changes that another Core has committed: they bind this Core when this returns, and its Gateways when the
+    /// result has ended.
+    ///
+    /// # Errors
+    /// If the store does not tell what has changed.
+    pub(crate) async fn follow(
+        &self,
+        identifiers: &[ByteString],
+    ) -> Result<impl Future<Output = ()> + Send + use<>, StoreError> {
+        let mut changed = Vec::new();
+        let mut closed = Closed::default();
+        for identifier in identifiers {
+            match self.store.fetch(REGION, identifier).await {
+                Ok(Some(record)) => changed.push(record),
+                // Whatever it was, nothing that hangs on it may be used.
+                Ok(None) | Err(StoreError::Damaged(_)) => {
+                    self.vault.forget_all();
+                    closed.revoked.push(identifier.clone());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        for record in &changed {
+            self.vault.forget_changed(record);
+        }
+        for record in &changed {
+            closed.add(self.closed_by(record, &changed).await?);
+        }
+        closed.settle();
+        let given_up = closed.end(&self.leases);
+        Ok(async { drop(given_up.await) })
     }
 
     /// What a changed record keeps from being used from now on. `changed`: all that changes together.
@@ -96,6 +132,15 @@ struct Closed {
 }
 
 impl Closed {
+    /// Revokes and recalls the leases, from the call on; the result ends when no Gateway can use them.
+    fn end(&self, leases: &Arc<Leases>) -> impl Future<Output = Settlement> + Send + use<> {
+        let (revoked, recalled) = (leases.revoke(&self.revoked), leases.recall(&self.recalled));
+        async {
+            let (revoked, recalled) = tokio::join!(revoked, recalled);
+            revoked.with_recalled(recalled)
+        }
+    }
+
     fn add(&mut self, other: Self) {
         self.revoked.extend(other.revoked);
         self.recalled.extend(other.recalled);
@@ -134,6 +179,8 @@ impl Store for WatchedStore {
 
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         let changed: Vec<Arc<Record>> = changes.iter().map(|change| Arc::clone(change.record())).collect();
+        // What is new is open nowhere, and leased to nobody.
+        let is_news = changes.iter().any(|change| matches!(change, Change::Replace(_)));
         // Asked first: once something is committed, nothing may stand between it and the Gateways.
         let mut closed = Closed::default();
         for record in &changed {
@@ -145,11 +192,12 @@ impl Store for WatchedStore {
             for record in &changed {
                 self.vault.forget_changed(record);
             }
-            committed
+            let settled = if is_news && committed.is_ok() { self.membership.settle().await } else { Ok(()) };
+            (committed, settled)
         };
         closed.settle();
         // Gateways are told while it is being written: the disk is slower than they are. They are granted nothing meanwhile.
-        let (committed, told) = tokio::join!(written, self.leases.revoke(&closed.revoked));
+        let ((committed, settled), told) = tokio::join!(written, self.leases.revoke(&closed.revoked));
         // And once more: L3s may have been made in between. They are refused from now on, but may be leased already.
         let mut late = Closed::default();
         for record in &changed {
@@ -166,6 +214,7 @@ impl Store for WatchedStore {
                 for record in changed.iter().filter(|_| settlement.is_of_keys()) {
                     self.settlements.keep(&record.unique_identifier, settlement.clone());
                 }
+                settled?;
             }
             Err(error) => {
                 self.leases.readmit(&closed.revoked);

@@ -183,6 +183,15 @@ impl Vault {
         }
     }
 
+    /// Forgets everything.
+    pub fn forget_all(&self) {
+        let forgotten = std::mem::take(&mut *self.places_mut());
+        for place in forgotten.iter() {
+            place.wipe();
+            self.metrics.wiped.inc();
+        }
+    }
+
     /// Forgets what a change of `record` touches: a key, or for an L1 or L2 everything of the tenant.
     pub fn forget_changed(&self, record: &Record) {
         if Level::of(record) == Level::L2 {

@@ -90,7 +90,11 @@ impl Sitting<'_> {
     async fn respond(&self, context: &mut Context<'_>, request: Request) -> Result<Response, Fault> {
         let seat = self.seat;
         authorization::before(seat, context, &request).await?;
-        Ok(match request {
+        let uses_keys = uses_keys(&request);
+        if uses_keys {
+            seat.membership.require()?;
+        }
+        let response = match request {
             Request::Activate(request) => activate::handle(context, request).await?.into(),
             Request::Check(request) => check::handle(seat, context, request).await?,
             Request::Create(request) => create::handle(seat, context, request).await?.into(),
@@ -112,7 +116,12 @@ impl Sitting<'_> {
                 Some(identifier) => attributes::handle(seat, context, &identifier, request).await?,
                 None => operations::handle(context, request).await?,
             },
-        })
+        };
+        // The membership may have ended meanwhile, and with it the right to have used a key.
+        if uses_keys {
+            seat.membership.require()?;
+        }
+        Ok(response)
     }
 }
 
@@ -128,6 +137,7 @@ impl Operations for Own<'_> {
     }
 
     async fn handle(&self, context: &mut Context<'_>, request: Request) -> Result<Response, Fault> {
+        self.seat.membership.require()?;
         match request {
             Request::ReKey(request) => Ok(re_key::handle(self.seat, context, request).await?.into()),
             _ => Err(Fault::operation_not_supported()),
@@ -159,4 +169,20 @@ pub(crate) async fn rotate(seat: &Seat, l3: &ByteString) -> Result<ByteString, S
         Some((_, message)) => Err(message.unwrap_or_default().to_string()),
         None => Err("no answer".to_owned()),
     }
+}
+
+/// Whether a request is for members of the region only: all but those that look, and those that close.
+fn uses_keys(request: &Request) -> bool {
+    !matches!(
+        request,
+        Request::DiscoverVersions(_)
+            | Request::Query(_)
+            | Request::Ping(_)
+            | Request::Locate(_)
+            | Request::GetAttributes(_)
+            | Request::GetAttributeList(_)
+            | Request::SetEndpointRole(_)
+            | Request::Revoke(_)
+            | Request::Destroy(_)
+    )
 }

@@ -20,7 +20,7 @@ use kmip_protocol::message::{RequestHeader, RequestMessage, ResponseBatchItem, R
 use kmip_protocol::object::{ManagedObject, SymmetricKey};
 use kmip_protocol::operation::{
     ActivateRequest, CreateRequest, DecryptRequest, DestroyRequest, EncryptRequest, GetAttributesRequest,
-    GetRequest, RegisterRequest, Request, Response, RevokeRequest,
+    GetRequest, LocateRequest, RegisterRequest, Request, Response, RevokeRequest,
 };
 use kmip_protocol::version::V2_1;
 use kmip_ttlv::Limits;
@@ -159,6 +159,22 @@ impl Application {
         let Response::Get(got) = self.ask(get_request(key)).await? else { panic!("another operation") };
         match &got.object.key_block().unwrap().key_value {
             Some(KeyValue::Plain { material: KeyMaterial::Bytes(bytes), .. }) => Ok(bytes.share()),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// The keys of a name.
+    pub async fn locate(&self, name: &str) -> Result<Vec<ByteString>, Failure> {
+        let name = Name { value: ByteString::from(name), name_type: NameType::UninterpretedTextString };
+        let located = self.ask(LocateRequest {
+            maximum_items: None,
+            offset_items: None,
+            storage_status_mask: None,
+            object_group_member: None,
+            attributes: Attributes::new([Attribute::Name(name)]),
+        });
+        match located.await? {
+            Response::Locate(located) => Ok(located.unique_identifiers),
             other => panic!("{other:?}"),
         }
     }

@@ -6,6 +6,7 @@
 mod application;
 mod audit;
 mod backup;
+mod cores;
 mod crash;
 mod delays;
 mod edited_store;
@@ -15,7 +16,9 @@ mod memory;
 mod operator;
 mod outage;
 mod partition;
+mod postgres;
 mod revocation;
 mod rotation;
 mod secrets;
+mod shared_store;
 mod system;

@@ -1,5 +1,7 @@
 //! An operator: steers the chain of keys at the Core, in plain KMIP.
 
+use std::net::SocketAddr;
+
 use bytestring::ByteString;
 use key_service::chain::tenant_attribute;
 use kmip_protocol::attribute::{Attribute, Attributes, Link, RevocationReason};
@@ -18,7 +20,11 @@ pub struct Operator(Application);
 
 impl Operator {
     pub fn new(system: &System) -> Self {
-        let core = system.core.as_ref().expect("the Core runs").address;
+        Self::at(system, system.core.as_ref().expect("the Core runs").address)
+    }
+
+    /// At a certain Core.
+    pub fn at(system: &System, core: SocketAddr) -> Self {
         Self(Application::new(core, &system.run().join("pki"), "operator"))
     }
 

@@ -122,7 +122,7 @@ fn short_leases(system: &mut System) {
 }
 
 /// All Gateways at work under one L3, each with an application of its own.
-struct Load {
+pub struct Load {
     started: Instant,
     answered: Arc<AtomicU64>,
     ended: Arc<AtomicBool>,
@@ -131,7 +131,7 @@ struct Load {
 }
 
 impl Load {
-    async fn start(system: &System, gateways: &[Server], service: &str) -> Self {
+    pub async fn start(system: &System, gateways: &[Server], service: &str) -> Self {
         let mut load = Self {
             started: Instant::now(),
             answered: Arc::new(AtomicU64::new(u64::MAX)),
@@ -184,7 +184,7 @@ impl Load {
     }
 
     /// Waits until as many uses have succeeded, on each Gateway its part.
-    async fn wait(&self, uses: usize) {
+    pub async fn wait(&self, uses: usize) {
         let part = u64::try_from(uses / self.uses.len()).unwrap();
         while self.uses.iter().any(|uses| uses.load(Ordering::Relaxed) < part) {
             tokio::time::sleep(Duration::from_millis(1)).await;
@@ -193,7 +193,7 @@ impl Load {
 
     /// Revokes the L3 in the middle of it, and judges. Returns how long after the Revoke was sent the last request was sent that
     /// succeeded, and how long the answer took.
-    async fn revoke(mut self, operator: &Operator, key: &ByteString) -> (Duration, Duration) {
+    pub async fn revoke(mut self, operator: &Operator, key: &ByteString) -> (Duration, Duration) {
         let sent = self.started.elapsed();
         operator.revoke(key).await.unwrap();
         let answered = self.started.elapsed();
@@ -261,7 +261,7 @@ impl Bystanders {
     }
 }
 
-fn application(system: &System, gateway: &Server, client: &str) -> Application {
+pub fn application(system: &System, gateway: &Server, client: &str) -> Application {
     Application::new(gateway.address, &system.run().join("pki"), client)
 }
 

@@ -29,7 +29,12 @@ pub struct Server {
 impl System {
     /// Provisions the tenants `acme` and `globex` on the embedded store and starts both servers.
     pub fn start() -> Self {
-        let mut system = Self::provision();
+        Self::start_on("embedded")
+    }
+
+    /// As [`start`](Self::start), on another store.
+    pub fn start_on(store: &str) -> Self {
+        let mut system = Self::provision_on(store);
         system.core = Some(system.start_server("core"));
         system.gateway = Some(system.start_server("gateway"));
         system
@@ -37,13 +42,17 @@ impl System {
 
     /// As [`start`](Self::start), but starts nothing yet.
     pub fn provision() -> Self {
+        Self::provision_on("embedded")
+    }
+
+    fn provision_on(store: &str) -> Self {
         let folder = TempDir::with_prefix("krypton-system-").unwrap();
         let system = Self { folder, core: None, gateway: None };
         let ports = free_ports(5);
         let names =
             ["--gateway-port", "--core-port", "--https-port", "--gateway-admin-port", "--core-admin-port"];
         let mut command = Command::new(program("krypton"));
-        command.args(["dev", "--store", "embedded", "--dir"]).arg(system.run());
+        command.args(["dev", "--store", store, "--dir"]).arg(system.run());
         for (name, port) in names.iter().zip(ports) {
             command.args([(*name).to_owned(), port.to_string()]);
         }
@@ -194,7 +203,7 @@ fn end(child: &mut Child, signal: Signal) {
 }
 
 /// A program of the workspace: Cargo builds them all beside the tests.
-fn program(name: &str) -> PathBuf {
+pub fn program(name: &str) -> PathBuf {
     let test = std::env::current_exe().unwrap();
     let profile = test.ancestors().nth(2).unwrap();
     let program = profile.join(name);

@@ -21,6 +21,13 @@ struct Renewal {
     last: u64,
 }
 
+/// A renewal that is under way.
+#[derive(Debug, Clone, Copy)]
+pub struct Renewing {
+    pub(super) sent: Duration,
+    pub(super) bound: u64,
+}
+
 /// The database has forgotten changes: it was restored from a backup, or is another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Rewound;
@@ -52,16 +59,21 @@ impl Member {
         self.bound
     }
 
-    /// A renewal that was sent at `sent` was answered with `last`. Returns whether there are changes that have to
+    /// To be called right before a renewal is sent.
+    pub fn renewing(&self, now: Duration) -> Renewing {
+        Renewing { sent: now, bound: self.bound }
+    }
+
+    /// A renewal was answered with `last`. Returns whether there are changes that have to
     /// [`bind`](Self::bind) before it counts.
     ///
     /// # Errors
     /// If the database is behind this member: it has to give up everything and join anew.
-    pub fn renewed(&mut self, sent: Duration, last: u64) -> Result<bool, Rewound> {
-        if last < self.bound {
+    pub fn renewed(&mut self, renewing: Renewing, last: u64) -> Result<bool, Rewound> {
+        if last < renewing.bound {
             return Err(Rewound);
         }
-        self.renewal = Some(Renewal { sent, last });
+        self.renewal = Some(Renewal { sent: renewing.sent, last });
         self.count_renewal();
         Ok(last > self.bound)
     }
@@ -109,14 +121,14 @@ mod tests {
     fn a_renewal_counts_from_before_it_was_sent() {
         let mut member = Member::joined(second(1), MEMBERSHIP, 7);
         assert!(member.is_live(second(5)) && !member.is_live(second(6)));
-        assert_eq!(member.renewed(second(3), 7), Ok(false));
+        assert_eq!(member.renewed(member.renewing(second(3)), 7), Ok(false));
         assert!(member.is_live(second(7)) && !member.is_live(second(8)));
     }
 
     #[test]
     fn a_renewal_counts_only_when_the_changes_bind() {
         let mut member = Member::joined(second(1), MEMBERSHIP, 7);
-        assert_eq!(member.renewed(second(3), 9), Ok(true));
+        assert_eq!(member.renewed(member.renewing(second(3)), 9), Ok(true));
         assert!(!member.is_live(second(6)));
         member.bind(8);
         assert!(!member.is_live(second(6)));
@@ -139,6 +151,10 @@ mod tests {
     #[test]
     fn a_database_that_forgot_is_noticed() {
         let mut member = Member::joined(second(1), MEMBERSHIP, 7);
-        assert_eq!(member.renewed(second(2), 6), Err(Rewound));
+        let overtaken = member.renewing(second(2));
+        assert_eq!(member.renewed(member.renewing(second(2)), 6), Err(Rewound));
+        member.bind(8);
+        assert_eq!(member.renewed(overtaken, 7), Ok(false));
+        assert!(member.is_live(second(6)));
     }
 }

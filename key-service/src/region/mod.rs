@@ -4,8 +4,7 @@
 //! database, and a renewal counts on its own monotonic clock from *before* it was sent. The database numbers every change
 //! of the chain in the transaction that makes it. [`Member`] is what a Core knows of itself, [`Settlement`] what the Core
 //! that made a change waits for, [`Watch`] how members that have ended are forgotten. All are plain state machines: they
-//! are told the time and what was read, and say what to do. `core-server` drives them with a database, `simulation` with a
-//! seed.
+//! are told the time and what was read, and say what to do. `core-server` drives them with a database.
 //!
 //! Why no key is used after its revocation has been answered:
 //!
@@ -23,5 +22,5 @@
 mod member;
 mod settlement;
 
-pub use member::Member;
+pub use member::{Member, Renewing, Rewound};
 pub use settlement::{Settlement, Watch};

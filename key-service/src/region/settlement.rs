@@ -28,7 +28,7 @@ impl Settlement {
         Self { sequence: standing.last, waiting }
     }
 
-    /// Takes in what the members say. One that has gone was forgotten because it had ended.
+    /// Takes in what the members say, in an answer to a question that was asked later than the one before. One that has gone was forgotten because it had ended.
     pub fn look(&mut self, standing: &Standing) {
         self.waiting.retain(|instance, _| {
             let mut members = standing.members.iter();

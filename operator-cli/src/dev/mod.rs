@@ -125,7 +125,8 @@ impl Stop {
 
 /// Refuses what cannot be had before anything is made.
 fn judge(settings: &DevSettings) -> Result<(), Error> {
-    let is_url = |text: &str| text.starts_with("redis://") || text.starts_with("postgres://");
+    let schemes = ["redis://", "rediss://", "postgres://", "postgresql://"];
+    let is_url = |text: &str| schemes.iter().any(|scheme| text.starts_with(scheme));
     match settings.store.as_str() {
         "memory" | "embedded" => {}
         url if is_url(url) => {}
@@ -133,9 +134,6 @@ fn judge(settings: &DevSettings) -> Result<(), Error> {
             let kinds = "memory, embedded, redis://… or postgres://…";
             return Err(Error::Option(format!("there is no store \"{other}\": use {kinds}")));
         }
-    }
-    if !(settings.probe_interval_seconds > 0.0 && settings.probe_interval_seconds.is_finite()) {
-        return Err(Error::Option("--probe-interval-seconds is a positive number".to_owned()));
     }
     match settings.l1.as_str() {
         "software" => Ok(()),

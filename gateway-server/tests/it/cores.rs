@@ -1,0 +1,196 @@
+//! Two Cores on one PostgreSQL, each with a Gateway: a revocation at one binds both before it is answered, whatever has
+//! become of the other; and without the database neither of them uses a key.
+
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use bytestring::ByteString;
+use kmip_protocol::enumeration::ResultReason;
+use test_servers::Postgres;
+
+use crate::application::{Application, Failure};
+use crate::delays::Delays;
+use crate::operator::Operator;
+use crate::revocation::{Load, application};
+use crate::system::{Server, System, eventually, program, rounds};
+
+const MEMBERSHIP: Duration = Duration::from_secs(2);
+const LEASE: Duration = Duration::from_secs(1);
+
+/// What clocks and messages may add to the times above.
+const SLACK: Duration = Duration::from_secs(2);
+
+struct Region {
+    postgres: Postgres,
+    system: System,
+    cores: [Server; 2],
+    gateways: Vec<Server>,
+}
+
+impl Region {
+    fn start() -> Self {
+        let postgres = Postgres::start();
+        let system = System::provision();
+        let url = format!("{}?statement_timeout_seconds=1&connect_timeout=1", postgres.database());
+        let configurations = [0, 1].map(|number| core_configuration(&system, &url, number));
+        let cores = configurations.map(|configuration| system.start_with("core", &configuration));
+        for tenant in ["acme", "globex"] {
+            add_tenant(&system, &cores[0], tenant);
+        }
+        let gateways = cores.iter().enumerate().map(|(number, core)| {
+            system.set("gateway", &format!("core.client.address = \"{}\"", core.address));
+            system.start_another_gateway(number)
+        });
+        let gateways = gateways.collect();
+        Self { postgres, system, cores, gateways }
+    }
+
+    fn operator(&self, core: usize) -> Operator {
+        Operator::at(&self.system, self.cores[core].address)
+    }
+
+    fn acme(&self, gateway: usize) -> Application {
+        application(&self.system, &self.gateways[gateway], "acme")
+    }
+
+    /// A service, and a data key of it at each Gateway that has been used there.
+    async fn service(&self, name: &str) -> (ByteString, [ByteString; 2]) {
+        let key = self.operator(0).add_service("acme", name).await;
+        let mut data_keys = [0, 1].map(|_| ByteString::new());
+        for (gateway, data_key) in data_keys.iter_mut().enumerate() {
+            let acme = self.acme(gateway);
+            *data_key = eventually(async || acme.create_in(name, Some(name)).await).await;
+            assert!(acme.get(data_key).await.is_ok());
+        }
+        (key, data_keys)
+    }
+}
+
+/// The configuration of a Core: alike but for its ports and its own folder; the development roots are the same files.
+fn core_configuration(system: &System, store: &str, number: usize) -> PathBuf {
+    let text = std::fs::read_to_string(system.run().join("core.toml")).unwrap();
+    let mut configuration: toml::Table = text.parse().unwrap();
+    for listener in ["listen", "admin_listen"] {
+        configuration.insert(listener.to_owned(), "127.0.0.1:0".into());
+    }
+    configuration.insert("store".to_owned(), store.into());
+    let folder = system.run().join(format!("core-{number}"));
+    configuration.insert("state_directory".to_owned(), folder.to_str().unwrap().into());
+    let section = |text: String| toml::Value::Table(text.parse().unwrap());
+    configuration
+        .insert("cores".to_owned(), section(format!("membership_seconds = {}", MEMBERSHIP.as_secs())));
+    let lease = LEASE.as_secs();
+    let requests = section(format!("lease_time_seconds = {lease}\nlongest_lease_seconds = {lease}"));
+    configuration.insert("requests".to_owned(), requests);
+    let roots = configuration["roots"].as_table_mut().unwrap();
+    let software = system.run().join("core/l1");
+    roots.insert("software_directory".to_owned(), software.to_str().unwrap().into());
+    let path = system.run().join(format!("core-{number}.toml"));
+    std::fs::write(&path, configuration.to_string()).unwrap();
+    path
+}
+
+fn add_tenant(system: &System, core: &Server, tenant: &str) {
+    let pki = system.run().join("pki");
+    let output = Command::new(program("krypton"))
+        .args(["--core", &core.address.to_string(), "--ca"])
+        .arg(pki.join("ca.pem"))
+        .arg("--cert")
+        .arg(pki.join("clients/operator.pem"))
+        .arg("--key")
+        .arg(pki.join("clients/operator.key"))
+        .args(["tenant", "add", tenant, "--l1", &format!("software:{tenant}")])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_revocation_at_one_core_binds_the_other_before_it_is_answered() {
+    let region = Region::start();
+    let mut delays = Delays::default();
+    for round in 0..rounds(6, 100) {
+        let (service, core) = (format!("round-{round}"), round % 2);
+        let operator = region.operator(core);
+        let key = operator.add_service("acme", &service).await;
+        let load = Load::start(&region.system, &region.gateways, &service).await;
+        load.wait(60).await;
+        let (last_success, answer) = load.revoke(&operator, &key).await;
+        delays.note(last_success, answer);
+    }
+    delays.print("two Cores");
+    // A whole tenant, too.
+    let (acme, globex) = (region.acme(1), application(&region.system, &region.gateways[1], "globex"));
+    let (closed, open) = (acme.create("closed").await.unwrap(), globex.create("open").await.unwrap());
+    region.operator(0).revoke(&region.operator(1).root("acme").await).await.unwrap();
+    acme.get(&closed).await.unwrap_err();
+    acme.create("late").await.unwrap_err();
+    assert!(globex.get(&open).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_core_that_is_stopped_delays_the_answer_by_its_membership_and_lease() {
+    let region = Region::start();
+    let (key, data_keys) = region.service("stopped").await;
+    let others = region.service("others").await;
+    region.cores[1].pause();
+    let asked = Instant::now();
+    region.operator(0).revoke(&key).await.unwrap();
+    let waited = asked.elapsed();
+    assert!(waited <= MEMBERSHIP + LEASE + SLACK, "answered after {waited:?}");
+    // Its Gateway had a lease when it was stopped: that has ended by now.
+    region.acme(1).get(&data_keys[1]).await.unwrap_err();
+    region.cores[1].resume();
+    for _ in 0..20 {
+        region.acme(1).get(&data_keys[1]).await.unwrap_err();
+        region.acme(1).create_in("late", Some("stopped")).await.unwrap_err();
+    }
+    // It is a member again, and serves what was not revoked.
+    eventually(async || region.acme(1).get(&others.1[1]).await).await;
+    region.acme(1).get(&data_keys[1]).await.unwrap_err();
+    println!("Revoke with a Core that is stopped: answered after {waited:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_the_database_the_cores_use_no_key() {
+    let mut region = Region::start();
+    let (key, data_keys) = region.service("cut-off").await;
+    for is_paused in [true, false] {
+        if is_paused {
+            region.postgres.pause();
+        } else {
+            region.postgres.kill9();
+        }
+        let cut = Instant::now();
+        // A Revoke is not answered as done where nobody can know.
+        region.operator(0).revoke(&key).await.unwrap_err();
+        let closed = MEMBERSHIP + LEASE + SLACK;
+        tokio::time::sleep(closed.saturating_sub(cut.elapsed())).await;
+        for (gateway, data_key) in data_keys.iter().enumerate() {
+            region.acme(gateway).get(data_key).await.unwrap_err();
+            region.acme(gateway).create("never").await.unwrap_err();
+        }
+        if is_paused {
+            region.postgres.resume();
+        } else {
+            region.postgres.restart();
+        }
+        for gateway in [0, 1] {
+            eventually(async || region.acme(gateway).create_in(&format!("{is_paused}"), None).await).await;
+        }
+    }
+    // Whether the Revokes that failed have happened or not, one that is answered binds both.
+    eventually(async || region.operator(1).revoke(&key).await.map(drop).or_else(already_revoked)).await;
+    for (gateway, data_key) in data_keys.iter().enumerate() {
+        region.acme(gateway).get(data_key).await.unwrap_err();
+    }
+}
+
+/// It was revoked before: that is as good.
+fn already_revoked(failure: Failure) -> Result<(), Failure> {
+    match failure {
+        Failure::Refused(ResultReason::WrongKeyLifecycleState, _) => Ok(()),
+        other => Err(other),
+    }
+}
