@@ -57,10 +57,11 @@ fn a_receipt_needs_nothing_but_the_public_key() {
     let certificate = fs::read(&path).unwrap();
     let is_sound = |content: &[u8]| receipt::each(content).all(|one| receipt::verify(one, &verifier).is_ok());
     assert!(is_sound(&certificate));
-    for bit in 0..certificate.len() * 8 {
+    // One bit of each byte: the tests of receipts themselves change every bit of one.
+    for at in 0..certificate.len() {
         let mut other = certificate.clone();
-        other[bit / 8] ^= 1 << (bit % 8);
-        assert!(!is_sound(&other), "bit {bit}");
+        other[at] ^= 1 << (at % 8);
+        assert!(!is_sound(&other), "byte {at}");
     }
     let mut changed = certificate.clone();
     changed[60] ^= 1;
