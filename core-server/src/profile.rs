@@ -56,8 +56,8 @@ pub static PROFILE: &[Row] = &[
     row(Operation::Revoke, OPERATORS, "an L3 unwraps only, or nothing; an L2 closes the tenant; an L1 as well, unless another anchor of the L2 is Active"),
     row(Operation::Destroy, BOTH, "operators: removes a wrapped key for good; Gateways: buries an object of theirs, named L3/OBJECT, so that it is never unwrapped again"),
     row(Operation::Check, OPERATORS, "whether an object may be used in a given way; of an L1 and Unwrap Key: whether it opens the L2 at this moment"),
-    row(Operation::AddAttribute, OPERATORS, "not those that make the chain, but for a Wrapping Key Link of an L2 to one L1 more: an anchor"),
-    row(Operation::ModifyAttribute, OPERATORS, "as Add Attribute"),
+    row(Operation::AddAttribute, BOTH, "operators: not those that make the chain, but for a Wrapping Key Link of an L2 to one L1 more: an anchor; Gateways: their report on an L3 that is marked for shredding"),
+    row(Operation::ModifyAttribute, BOTH, "as Add Attribute"),
     row(Operation::SetAttribute, OPERATORS, "as Add Attribute"),
     row(Operation::DeleteAttribute, OPERATORS, "as Add Attribute; not the last anchor that opens the L2"),
 ];

@@ -44,6 +44,10 @@ pub struct Seat {
     pub(crate) chain: Arc<dyn Store>,
     /// This Core among the others of its region.
     pub membership: Arc<Membership>,
+    /// The whole chain, for the one change that a Gateway may make: its report on shredding.
+    pub(crate) changes: Arc<dyn Store>,
+    /// The Gateways, and what each reaches.
+    pub(crate) gateways: Vec<(String, Reach)>,
     /// What is counted.
     pub metrics: Metrics,
     /// L1s that one L2 may be sealed under.
@@ -133,16 +137,18 @@ impl Seats {
 impl Seat {
     fn new(role: Role, reach: Option<Reach>, meter: Meter, config: &Config, ports: &Ports) -> Self {
         let reach = reach.map(Arc::new);
+        let gateways = config.gateways.iter().map(|settings| (settings.name.clone(), Reach::of(settings)));
         let settlements = reach.is_none().then(Arc::<Settlements>::default);
-        let store: Arc<dyn Store> = match (&reach, &settlements) {
-            (Some(reach), _) => Arc::new(ServiceKeyView::new(Arc::clone(&ports.store), Arc::clone(reach))),
-            (None, settlements) => Arc::new(WatchedStore::new(
-                Arc::clone(&ports.store),
-                Arc::clone(&ports.vault),
-                Arc::clone(&ports.leases),
-                Arc::clone(&ports.membership),
-                settlements.clone().unwrap_or_default(),
-            )),
+        let changes: Arc<dyn Store> = Arc::new(WatchedStore::new(
+            Arc::clone(&ports.store),
+            Arc::clone(&ports.vault),
+            Arc::clone(&ports.leases),
+            Arc::clone(&ports.membership),
+            settlements.clone().unwrap_or_default(),
+        ));
+        let store: Arc<dyn Store> = match &reach {
+            Some(reach) => Arc::new(ServiceKeyView::new(Arc::clone(&ports.store), Arc::clone(reach))),
+            None => changes.clone(),
         };
         let (log, clock) = (Arc::clone(&ports.audit), Arc::clone(&ports.clock));
         let audit: Arc<dyn Audit> = Arc::new(SeatAudit { log, clock, settlements });
@@ -166,6 +172,8 @@ impl Seat {
             tombstones: Arc::clone(&ports.tombstones),
             chain: Arc::clone(&ports.store),
             membership: Arc::clone(&ports.membership),
+            changes,
+            gateways: gateways.collect(),
             metrics: ports.metrics.clone(),
             maximum_plaintext_bytes: config.requests.maximum_plaintext_bytes,
             governance: Arc::clone(&ports.governance),

@@ -18,6 +18,8 @@ use key_service::record::Record;
 use kmip_protocol::attribute::{Attribute, AttributeType, Attributes, Instance};
 use kmip_protocol::enumeration::State;
 
+use crate::seal_gate::SealGate;
+
 /// Where the keys come from.
 #[async_trait]
 pub(crate) trait RecordVault: Send + Sync + 'static {
@@ -32,14 +34,15 @@ pub(crate) trait RecordVault: Send + Sync + 'static {
 pub(crate) struct AuthenticatedStore {
     store: Arc<dyn Store>,
     vault: Arc<dyn RecordVault>,
+    gate: Arc<SealGate>,
 }
 
 /// Record keys that were asked for while a page is looked at: each once.
 type Asked = HashMap<ByteString, Result<Arc<LockedSecret>, SealerError>>;
 
 impl AuthenticatedStore {
-    pub(crate) fn new(store: Arc<dyn Store>, vault: Arc<dyn RecordVault>) -> Self {
-        Self { store, vault }
+    pub(crate) fn new(store: Arc<dyn Store>, vault: Arc<dyn RecordVault>, gate: Arc<SealGate>) -> Self {
+        Self { store, vault, gate }
     }
 
     /// The record, if somebody of us wrote it; in doubt if that cannot be found out now.
@@ -126,6 +129,27 @@ impl AuthenticatedStore {
         Ok(())
     }
 
+    /// Nothing new may hang on an L3 that is being shredded: whoever sealed under it does that again.
+    async fn refuse_retired(&self, changes: &[Change]) -> Result<(), StoreError> {
+        let hangs_on =
+            |record: &Record| record.guard.authenticator.as_ref().map(|vouched| vouched.key.clone());
+        for change in changes {
+            let record = change.record();
+            let Some(key) = hangs_on(record).filter(|key| self.gate.is_retired(key)) else { continue };
+            let is_there_already = match change {
+                Change::Insert(_) => false,
+                Change::Replace(_) => {
+                    let stored = self.store.fetch(&record.tenant, &record.unique_identifier).await?;
+                    stored.and_then(|stored| hangs_on(&stored)) == Some(key)
+                }
+            };
+            if !is_there_already {
+                return Err(StoreError::Conflict);
+            }
+        }
+        Ok(())
+    }
+
     /// Without a key for a tag, an object may be revoked or destroyed, and nothing else.
     async fn close(&self, record: &mut Record, is_new: bool, reason: SealerError) -> Result<(), StoreError> {
         let refused = || StoreError::NotVerified(reason.clone());
@@ -174,7 +198,17 @@ impl Store for AuthenticatedStore {
         for change in changes {
             vouched.push(self.vouch(change).await?);
         }
-        self.store.commit(vouched).await
+        let passage = self.gate.enter().await;
+        if self.gate.is_any_retired() {
+            self.refuse_retired(&vouched).await?;
+        }
+        let store = self.store.clone();
+        // Goes on, and keeps the gate, also where nobody waits for it any more.
+        let commit = tokio::spawn(async move {
+            let _passage = passage;
+            store.commit(vouched).await
+        });
+        commit.await.unwrap_or_else(|error| Err(StoreError::Unavailable(error.to_string())))
     }
 
     async fn select(

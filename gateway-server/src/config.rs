@@ -37,6 +37,9 @@ pub struct Config {
     /// Opened keys.
     #[serde(default)]
     pub cache: CacheConfig,
+    /// Sealing anew what is to outlive an L3 version.
+    #[serde(default)]
+    pub shredding: ShreddingConfig,
     /// The rules of KMIP.
     #[serde(default)]
     pub service: ServiceSettings,
@@ -85,6 +88,20 @@ impl CoreConfig {
 
     fn default_concurrent_messages_per_tenant() -> usize {
         4
+    }
+}
+
+/// Sealing anew what is to outlive an L3 version that is shredded.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ShreddingConfig {
+    /// Records that are sealed anew in a second at most: each is unwrapped and wrapped by the Core, whose budgets count it.
+    pub maximum_records_per_second: u32,
+}
+
+impl Default for ShreddingConfig {
+    fn default() -> Self {
+        Self { maximum_records_per_second: 100 }
     }
 }
 

@@ -127,6 +127,11 @@ impl CoreSealer {
         Self { errands: Errands::start(&link, bounds), root_keys: RootKeys::new(link), leases }
     }
 
+    /// Asks anew which L3 seals for a service.
+    pub(crate) fn forget_service(&self, tenant: &str, service: &str) {
+        self.root_keys.forget(tenant, service);
+    }
+
     async fn seal_under(
         &self,
         key: &ByteString,

@@ -5,7 +5,7 @@
 //! * `handler`: from frames to the rules of KMIP (crate `key-service`).
 //! * `core_client`, `root_keys`, `errands`: the Core as the port that seals.
 //! * `authenticated_store`: records of which nobody else has changed a byte.
-//! * `burial`: tombstones of what was destroyed.
+//! * `burial`: tombstones of what was destroyed; `shredding`, `seal_gate`: sealing anew what is to outlive an L3 version.
 //! * `leases`, `recall`, `key_cache`, `record_keys`, `questions`: opened keys, for as long as the Core allows.
 
 #![forbid(unsafe_code)]
@@ -22,6 +22,8 @@ mod questions;
 mod recall;
 mod record_keys;
 mod root_keys;
+mod seal_gate;
+mod shredding;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -50,6 +52,8 @@ use crate::handler::Handler;
 use crate::key_cache::KeyCache;
 use crate::leases::Leases;
 use crate::record_keys::RecordKeys;
+use crate::seal_gate::SealGate;
+use crate::shredding::Shredder;
 
 /// Why a Gateway does not start.
 #[derive(Debug, thiserror::Error)]
@@ -101,10 +105,14 @@ impl Gateway {
         let store = open_store(&config, StoreMetrics::register(&mut registry)).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let Core { link, leases, sealer } = connect(&config.core, &config.cache, clock.clone())?;
-        let store = Arc::new(AuthenticatedStore::new(store, sealer.clone()));
-        let undertaker = Undertaker::new(store.clone(), link, leases, &mut registry);
+        let gate = Arc::new(SealGate::default());
+        let store = Arc::new(AuthenticatedStore::new(store, sealer.clone(), gate.clone()));
+        let undertaker = Undertaker::new(store.clone(), link.clone(), leases, &mut registry);
         tokio::spawn(undertaker.clone().run());
         let store = Arc::new(BuryingStore::new(store, undertaker));
+        let shredder =
+            Shredder::new(store.clone(), link, sealer.clone(), gate, config.shredding, &mut registry);
+        tokio::spawn(shredder.run());
         let message_bytes = config.limits.max_message_bytes;
         let service = Service::new(
             store,

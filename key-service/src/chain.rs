@@ -55,6 +55,31 @@ pub fn vendor_attribute(name: &'static str, value: CustomValue) -> Attribute {
 /// Attribute Name of the attribute that holds the receipt of a Destroy or Revoke. It is made when it is asked for by name.
 pub const RECEIPT: &str = "Receipt";
 
+/// Attribute Name of the attribute that marks a retired L3 version for shredding.
+pub const SHRED: &str = "Shred";
+
+/// Attribute Name of a Gateway's report on how far the shredding of a version is. The Core keeps one for each Gateway, under this name
+/// followed by a space and the Gateway's name.
+pub const SHRED_REPORT: &str = "Shred Report";
+
+/// How the report of a Gateway begins that has nothing left under the version.
+pub const SHRED_DONE: &str = "done";
+
+/// The attribute that marks a retired L3 version: the Gateways seal anew what hangs on it, so that it can be destroyed.
+pub fn shred_mark() -> Attribute {
+    Attribute::Custom(CustomAttribute {
+        vendor: ByteString::from_static(VENDOR),
+        name: ByteString::from_static(SHRED),
+        value: CustomValue::Boolean(true),
+    })
+}
+
+/// Whether an L3 version is marked for shredding.
+pub fn is_to_be_shredded<'a>(attributes: impl IntoIterator<Item = &'a Attribute>) -> bool {
+    let mark = shred_mark();
+    attributes.into_iter().any(|attribute| *attribute == mark)
+}
+
 /// The attribute that marks an object of the chain with its tenant.
 pub fn tenant_attribute(tenant: &str) -> Attribute {
     vendor_attribute(TENANT, CustomValue::Text(ByteString::from(tenant)))

@@ -60,6 +60,8 @@ pub enum Command {
     /// Verify, prove from and export audit logs. Needs their files and public keys only: no server has to run.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Destroy a tenant's L2, or a service's L3: everything sealed under it is lost for good.
+    Shred(ShredSettings),
     /// Become a server that ends with its parent (for `dev`).
     #[command(hide = true)]
     RunWithParent {
@@ -271,6 +273,30 @@ pub struct RotateSettings {
     /// This service only; all services of the tenant where absent.
     #[arg(long)]
     pub service: Option<String>,
+    /// Let the Gateways seal anew what the old versions sealed, wait for that, and destroy the old versions: no backup from
+    /// before opens any more.
+    #[arg(long)]
+    pub shred: bool,
+    /// With --shred: destroy the old versions at once. What a Gateway has not sealed anew is lost.
+    #[arg(long, requires = "shred")]
+    pub force: bool,
+    /// With --shred: give up waiting after so many seconds. The Gateways go on; the same command waits again.
+    #[arg(long, requires = "shred", value_name = "SECONDS")]
+    pub wait_seconds: Option<u64>,
+}
+
+/// What is shredded.
+#[derive(Debug, Args)]
+pub struct ShredSettings {
+    /// The tenant.
+    #[arg(long)]
+    pub tenant: String,
+    /// This service only; where absent the tenant itself, with all its services.
+    #[arg(long)]
+    pub service: Option<String>,
+    /// Yes, destroy the keys. Everything sealed under them is lost for good, backups included.
+    #[arg(long)]
+    pub yes: bool,
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod draw;
 pub mod error;
 pub mod operator;
 pub mod output;
+pub mod shred;
 pub mod status;
 pub mod steer;
 pub mod tenant;
@@ -62,6 +63,7 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
             Command::Revoke(settings) => steer::revoke(&arguments.target, settings, arguments.json).await,
             Command::Rotate(settings) => steer::rotate(&arguments.target, settings, arguments.json).await,
             Command::Audit(command) => audit::run(&arguments.target, command, arguments.json),
+            Command::Shred(settings) => shred::run(&arguments.target, settings, arguments.json).await,
             Command::RunWithParent { .. } => Ok(ExitCode::SUCCESS),
         }
     })

@@ -16,6 +16,7 @@ use crate::arguments::{AnchorCommand, RevokeSettings, RotateSettings, Target, Te
 use crate::error::Error;
 use crate::operator::Operator;
 use crate::output;
+use crate::shred;
 use crate::tenant::{self, Chain, Depth, Key, chains, chains_to};
 use crate::{anchor, certificate, draw};
 
@@ -142,6 +143,7 @@ pub async fn rotate(target: &Target, settings: &RotateSettings, json: bool) -> R
             && settings.service.as_deref().is_none_or(|service| key.service.as_deref() == Some(service))
     };
     let active: Vec<&Key> = chain.service_keys.iter().filter(wanted).collect();
+    let services: Vec<&str> = active.iter().filter_map(|key| key.service.as_deref()).collect();
     if active.is_empty() {
         return Err(Error::Option("the tenant has no such service with an active key".to_owned()));
     }
@@ -160,6 +162,9 @@ pub async fn rotate(target: &Target, settings: &RotateSettings, json: bool) -> R
         } else {
             output::line(&format!("{service}: {successor} seals from now on, {former} opens only"));
         }
+    }
+    if settings.shred {
+        return shred::old_versions(&operator, settings, &services, json).await;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,8 +1,8 @@
 //! Add, Modify, Set and Delete Attribute: as key-service does them, but what makes the chain stays as it was made. The one
-//! exception are the anchors of an L2, see [`anchors`].
+//! exceptions are the anchors of an L2, see [`anchors`], and the mark for shredding, see [`shredding`].
 
 use bytestring::ByteString;
-use key_service::chain::VENDOR;
+use key_service::chain::{SHRED, VENDOR};
 use key_service::context::Context;
 use key_service::fault::Fault;
 use key_service::operations;
@@ -12,7 +12,7 @@ use kmip_protocol::enumeration::ResultReason;
 use kmip_protocol::identifier::UniqueIdentifier;
 use kmip_protocol::operation::{Request, Response};
 
-use super::anchors;
+use super::{anchors, shredding};
 use crate::chain::{Level, is_reserved_name, wrapping_key_of_link};
 use crate::seat::Seat;
 
@@ -39,7 +39,10 @@ pub(super) async fn handle(
     let after = context.fetch(&ByteString::clone(&before.unique_identifier)).await?;
     // Compared afterwards, so that no way of naming an attribute is overlooked.
     match after {
-        Some(after) if of_the_chain(&before) == of_the_chain(&after) => Ok(response),
+        Some(after) if of_the_chain(&before) == of_the_chain(&after) => {
+            shredding::judge_mark(&before, &after)?;
+            Ok(response)
+        }
         Some(after) if Level::of(&before) == Level::L2 => {
             if without_anchors(&before) != without_anchors(&after) {
                 return Err(read_only());
@@ -71,7 +74,7 @@ fn makes_the_chain(attribute: &Attribute) -> bool {
         | Attribute::ActivationDate(_)
         | Attribute::Sensitive(_)
         | Attribute::Extractable(_) => true,
-        Attribute::Custom(custom) => custom.vendor == VENDOR,
+        Attribute::Custom(custom) => custom.vendor == VENDOR && custom.name != SHRED,
         other => is_reserved_name(other),
     }
 }

@@ -11,6 +11,7 @@ use key_service::operations;
 use kmip_protocol::operation::{DestroyRequest, DestroyResponse, Request, Response};
 
 use super::obtain_lease::life;
+use super::shredding::refuse_unfinished;
 use crate::chain;
 use crate::policy::authorization::{authorize, resource_of};
 use crate::profile::Role;
@@ -24,6 +25,8 @@ pub(super) async fn handle(
     if seat.role == Role::Gateway {
         return bury(seat, context, request).await;
     }
+    let key = context.object(request.unique_identifier.as_ref()).await?;
+    refuse_unfinished(seat, &key)?;
     match operations::handle(context, Request::Destroy(request)).await? {
         Response::Destroy(response) => Ok(response),
         _ => Err(Fault::general_failure("Destroy was answered by another operation")),

@@ -17,6 +17,7 @@ mod re_key;
 mod register;
 mod revoke;
 mod set_endpoint_role;
+mod shredding;
 
 use async_trait::async_trait;
 use bytestring::ByteString;
@@ -112,6 +113,12 @@ impl Sitting<'_> {
                 set_endpoint_role::handle(seat, self.connection, context, &request)?.into()
             }
             Request::Revoke(request) => revoke::handle(context, request).await?.into(),
+            Request::AddAttribute(request) if seat.role == Role::Gateway => {
+                shredding::begin(seat, context, request).await?.into()
+            }
+            Request::ModifyAttribute(request) if seat.role == Role::Gateway => {
+                shredding::go_on(seat, context, request).await?.into()
+            }
             request => match attributes::changed_object(&request) {
                 Some(identifier) => attributes::handle(seat, context, &identifier, request).await?,
                 None => operations::handle(context, request).await?,

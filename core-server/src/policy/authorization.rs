@@ -41,6 +41,8 @@ pub fn scope(role: Role, operation: Operation) -> Option<Scope> {
         (Role::Gateway, O::ObtainLease) => Scope::Within(Action::Lease),
         (Role::Gateway, O::Mac) => Scope::Within(Action::Derive),
         (Role::Gateway, O::Destroy) => Scope::Within(Action::Bury),
+        // A report on shredding, and nothing else: it says what the Gateway has done, and opens nothing.
+        (Role::Gateway, O::AddAttribute | O::ModifyAttribute) => Scope::Unasked,
         // It makes a Revoke faster; who could forbid that could keep keys in use.
         (Role::Gateway, O::SetEndpointRole) => Scope::Unasked,
         (Role::Operator, O::Register | O::Create) => Scope::Within(Action::Manage),

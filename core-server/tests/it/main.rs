@@ -19,6 +19,7 @@ mod record_keys;
 mod restart;
 mod rig;
 mod rotation;
+mod shredding;
 mod tenants;
 mod tombstones;
 mod wrapping;

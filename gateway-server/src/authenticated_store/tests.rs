@@ -91,7 +91,7 @@ fn rig() -> Rig {
     let bare = Arc::new(Bare::default());
     let memory = LockedMemory::new(MemoryKind::InsecureUnlocked, 1 << 16).unwrap();
     let keys = Arc::new(Keys { memory, away: AtomicBool::new(false) });
-    let store = AuthenticatedStore::new(bare.clone(), keys.clone());
+    let store = AuthenticatedStore::new(bare.clone(), keys.clone(), Arc::default());
     Rig { bare, keys, store }
 }
 
@@ -215,6 +215,18 @@ async fn a_record_does_not_move() {
     assert!(matches!(rig.fetch("b").await, Err(StoreError::Damaged(_))));
     rig.put("acme", "c", record("acme", "c").encode());
     assert!(matches!(rig.fetch("c").await, Err(StoreError::Damaged(_))), "no authenticator");
+}
+
+#[tokio::test]
+async fn nothing_new_hangs_on_a_retired_key() {
+    let rig = rig();
+    rig.insert("acme", "a").await;
+    rig.store.gate.retire(&"l3-acme".into()).await;
+    let late = vec![Change::Insert(Arc::new(record("acme", "late")))];
+    assert_eq!(rig.store.commit(late).await, Err(StoreError::Conflict));
+    // What hangs there already may still be changed.
+    rig.replace(revoked(&rig.fetch("a").await.unwrap())).await.unwrap();
+    rig.insert("globex", "b").await;
 }
 
 #[tokio::test]

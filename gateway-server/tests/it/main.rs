@@ -21,4 +21,5 @@ mod revocation;
 mod rotation;
 mod secrets;
 mod shared_store;
+mod shredding;
 mod system;

@@ -1,0 +1,146 @@
+//! Shredding an L3 version: what it sealed is sealed anew by the Gateways, then it is destroyed, and with it every old backup.
+//!
+//! An operator marks the retired version. Each Gateway that serves it reports how far it is, in an attribute of the version that
+//! bears its name: the one thing of the chain that a Gateway may write. Until all have reported that they are done, the Core
+//! does not destroy the version.
+
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use key_service::chain::{self as agreed, VENDOR};
+use key_service::context::Context;
+use key_service::fault::Fault;
+use key_service::port::Change;
+use key_service::record::Record;
+use kmip_protocol::attribute::{Attribute, Attributes, CustomAttribute, CustomValue};
+use kmip_protocol::enumeration::{ResultReason, State};
+use kmip_protocol::operation::{
+    AddAttributeRequest, AddAttributeResponse, ModifyAttributeRequest, ModifyAttributeResponse,
+};
+
+use crate::chain::Level;
+use crate::seat::Seat;
+
+/// Bytes of a report at most.
+const MAXIMUM_REPORT_BYTES: usize = 128;
+
+/// Add Attribute by a Gateway: its first report.
+pub(super) async fn begin(
+    seat: &Seat,
+    context: &Context<'_>,
+    request: AddAttributeRequest,
+) -> Result<AddAttributeResponse, Fault> {
+    let key = context.live_object(request.unique_identifier.as_ref()).await?;
+    if report_of(&key, &context.principal.name).is_some() {
+        let message = "this Gateway has reported already: Modify Attribute";
+        return Err(Fault::new(ResultReason::AttributeSingleValued, message));
+    }
+    write(seat, context, &key, &request.new_attribute).await?;
+    let unique_identifier = key.unique_identifier.clone();
+    Ok(AddAttributeResponse { unique_identifier, attribute: request.new_attribute })
+}
+
+/// Modify Attribute by a Gateway: how far it is by now.
+pub(super) async fn go_on(
+    seat: &Seat,
+    context: &Context<'_>,
+    request: ModifyAttributeRequest,
+) -> Result<ModifyAttributeResponse, Fault> {
+    let key = context.live_object(request.unique_identifier.as_ref()).await?;
+    if report_of(&key, &context.principal.name).is_none() {
+        let message = "this Gateway has not reported yet: Add Attribute";
+        return Err(Fault::new(ResultReason::AttributeNotFound, message));
+    }
+    write(seat, context, &key, &request.new_attribute).await?;
+    let unique_identifier = key.unique_identifier.clone();
+    Ok(ModifyAttributeResponse { unique_identifier, attribute: request.new_attribute })
+}
+
+async fn write(
+    seat: &Seat,
+    context: &Context<'_>,
+    key: &Record,
+    attributes: &Attributes,
+) -> Result<(), Fault> {
+    let name = report_name(&context.principal.name);
+    let told = match &attributes.instances[..] {
+        [instance] => match &instance.attribute {
+            Attribute::Custom(CustomAttribute { vendor, name: told, value: CustomValue::Text(text) })
+                if vendor == VENDOR && told == agreed::SHRED_REPORT && text.len() <= MAXIMUM_REPORT_BYTES =>
+            {
+                Some(text)
+            }
+            _ => None,
+        },
+        _ => None,
+    };
+    let not_allowed = "a Gateway writes its own report on shredding and nothing else";
+    let told = told.ok_or_else(|| Fault::permission_denied(not_allowed))?;
+    if !agreed::is_to_be_shredded(key.attributes.iter()) {
+        return Err(Fault::wrong_state("the key is not marked to be shredded"));
+    }
+    let mut changed = key.clone();
+    changed.attributes.instances.retain(|instance| !is_report(&instance.attribute, &name));
+    let value = CustomValue::Text(ByteString::from(&**told));
+    changed.add(Attribute::Custom(CustomAttribute { vendor: VENDOR.into(), name, value }));
+    changed.version += 1;
+    Ok(seat.changes.commit(vec![Change::Replace(Arc::new(changed))]).await?)
+}
+
+/// Judges a change of an operator: a version is marked when it seals no more.
+///
+/// # Errors
+/// If the key is no retired L3.
+pub(super) fn judge_mark(before: &Record, after: &Record) -> Result<(), Fault> {
+    let marks = |record: &Record| agreed::is_to_be_shredded(record.attributes.iter());
+    if marks(before) || !marks(after) {
+        return Ok(());
+    }
+    match (Level::of(after), after.state()) {
+        (Level::L3, Some(State::Deactivated)) => Ok(()),
+        _ => Err(Fault::wrong_state("a version of an L3 is shredded that was rotated away")),
+    }
+}
+
+/// Refuses to destroy a version while a Gateway may still have something under it.
+///
+/// # Errors
+/// Names the Gateways.
+pub(super) fn refuse_unfinished(seat: &Seat, key: &Record) -> Result<(), Fault> {
+    let Some(tenant) = crate::chain::tenant(key).filter(|_| Level::of(key) == Level::L3) else {
+        return Ok(());
+    };
+    if !agreed::is_to_be_shredded(key.attributes.iter()) {
+        return Ok(());
+    }
+    let serve = seat.gateways.iter().filter(|(_, reach)| reach.includes(tenant, &key.service));
+    let is_done =
+        |name: &str| report_of(key, name).is_some_and(|report| report.starts_with(agreed::SHRED_DONE));
+    let missing: Vec<&str> = serve.map(|(name, _)| name.as_str()).filter(|name| !is_done(name)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let message = format!("Gateways that have not sealed everything anew: {}", missing.join(", "));
+    Err(Fault::new(ResultReason::WrongKeyLifecycleState, message))
+}
+
+fn report_of<'a>(key: &'a Record, gateway: &str) -> Option<&'a ByteString> {
+    let name = report_name(gateway);
+    key.attributes.iter().find_map(|attribute| match attribute {
+        Attribute::Custom(CustomAttribute { value: CustomValue::Text(text), .. })
+            if is_report(attribute, &name) =>
+        {
+            Some(text)
+        }
+        _ => None,
+    })
+}
+
+/// Named by the Core, from the certificate: no Gateway reports for another one.
+fn report_name(gateway: &str) -> ByteString {
+    ByteString::from(format!("{} {gateway}", agreed::SHRED_REPORT))
+}
+
+fn is_report(attribute: &Attribute, name: &str) -> bool {
+    matches!(attribute, Attribute::Custom(custom) if custom.vendor == VENDOR && *custom.name == *name)
+}

@@ -1,0 +1,111 @@
+//! Shredding an L3 version: who may say what, and when it may be destroyed.
+
+use bytestring::ByteString;
+use key_service::chain::{SHRED, SHRED_REPORT, VENDOR, shred_mark};
+use kmip_protocol::attribute::{Attribute, AttributeReference, Attributes, CustomAttribute, CustomValue};
+use kmip_protocol::enumeration::*;
+use kmip_protocol::operation::*;
+
+use crate::client::*;
+use crate::rig::Rig;
+
+fn report(text: &'static str) -> Attribute {
+    named_report(SHRED_REPORT, text)
+}
+
+fn named_report(name: &'static str, text: &'static str) -> Attribute {
+    let [vendor, name, text] = [VENDOR, name, text].map(ByteString::from_static);
+    Attribute::Custom(CustomAttribute { vendor, name, value: CustomValue::Text(text) })
+}
+
+fn add(key: &ByteString, attribute: Attribute) -> AddAttributeRequest {
+    AddAttributeRequest { unique_identifier: named(key), new_attribute: Attributes::new([attribute]) }
+}
+
+fn modify(key: &ByteString, attribute: Attribute) -> ModifyAttributeRequest {
+    ModifyAttributeRequest {
+        unique_identifier: named(key),
+        current_attribute: Attributes::default(),
+        new_attribute: Attributes::new([attribute]),
+    }
+}
+
+/// The old version of a rotated L3, and the new one.
+async fn rotate(operator: &Party, key: &ByteString) -> ByteString {
+    let request = ReKeyRequest {
+        unique_identifier: named(key),
+        offset: None,
+        attributes: Attributes::default(),
+        protection_storage_masks: None,
+    };
+    operator.ask::<ReKeyResponse>(request).await.unwrap().unique_identifier
+}
+
+#[tokio::test]
+async fn a_marked_version_is_destroyed_when_its_gateways_are_done() {
+    let rig = Rig::start().await;
+    let operator = rig.operator();
+    let chain = operator.provision("acme").await;
+    let next = rotate(&operator, &chain.l3).await;
+    operator.call(add(&chain.l3, shred_mark())).await.unwrap();
+    let (first, second) = (rig.gateway("acme-gateway"), rig.gateway("both-gateway"));
+    first.call(add(&chain.l3, report("under way"))).await.unwrap();
+    first.call(modify(&chain.l3, report("done: 3 sealed anew"))).await.unwrap();
+    second.call(add(&chain.l3, report("under way: 1"))).await.unwrap();
+    let refused = operator.destroy(&chain.l3).await.unwrap_err();
+    assert_eq!(refused.reason, ResultReason::WrongKeyLifecycleState);
+    assert!(refused.message.ends_with(": both-gateway"), "{}", refused.message);
+    let shown = operator.attributes(&chain.l3).await.unwrap();
+    assert!(shown.contains(&named_report("Shred Report acme-gateway", "done: 3 sealed anew")));
+    second.call(modify(&chain.l3, report("done"))).await.unwrap();
+    operator.destroy(&chain.l3).await.unwrap();
+    assert_eq!(operator.state(&chain.l3).await, State::Destroyed);
+    assert!(first.wrap(&next, &object(), b"k").await.is_ok());
+}
+
+#[tokio::test]
+async fn a_gateway_writes_its_report_and_nothing_else() {
+    let rig = Rig::start().await;
+    let operator = rig.operator();
+    let chain = operator.provision("acme").await;
+    let gateway = rig.gateway("acme-gateway");
+    rotate(&operator, &chain.l3).await;
+    let unmarked = gateway.call(add(&chain.l3, report("done"))).await.unwrap_err();
+    assert_eq!(unmarked.reason, ResultReason::WrongKeyLifecycleState);
+    operator.call(add(&chain.l3, shred_mark())).await.unwrap();
+    for other in [
+        named_report("Shred Report both-gateway", "done"),
+        named_report("Tenant", "globex"),
+        shred_mark(),
+        Attribute::ObjectGroup("other".into()),
+    ] {
+        let refused = gateway.refused(add(&chain.l3, other)).await;
+        assert_eq!(refused, ResultReason::PermissionDenied);
+    }
+    let foreign = rig.gateway("globex-gateway").call(add(&chain.l3, report("done"))).await.unwrap_err();
+    assert_eq!(foreign.reason, ResultReason::ObjectNotFound);
+    assert_eq!(gateway.refused(modify(&chain.l3, report("x"))).await, ResultReason::AttributeNotFound);
+}
+
+#[tokio::test]
+async fn what_seals_is_not_marked_and_a_mark_can_be_taken_away() {
+    let rig = Rig::start().await;
+    let operator = rig.operator();
+    let chain = operator.provision("acme").await;
+    for key in [&chain.l1, &chain.l2, &chain.l3] {
+        let refused = operator.refused(add(key, shred_mark())).await;
+        assert_eq!(refused, ResultReason::WrongKeyLifecycleState);
+    }
+    rotate(&operator, &chain.l3).await;
+    operator.call(add(&chain.l3, shred_mark())).await.unwrap();
+    operator.destroy(&chain.l3).await.unwrap_err();
+    let [vendor, name] = [VENDOR, SHRED].map(ByteString::from_static);
+    let request = DeleteAttributeRequest {
+        unique_identifier: named(&chain.l3),
+        current_attribute: Attributes::default(),
+        attribute_references: vec![AttributeReference::Custom { vendor, name }],
+        attribute_index: None,
+    };
+    operator.call(request).await.unwrap();
+    operator.destroy(&chain.l3).await.unwrap();
+}
