@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use key_service::audit_log::AuditSettings;
+use key_service::audit_log::{AuditSettings, VerifierKey};
 use key_service::memory::MemoryKind;
 use key_service::store::StoreUrl;
 use kmip_net::{IdentityRule, ServerLimits, TlsSettings};
@@ -98,6 +98,8 @@ pub struct RequestLimits {
     /// The longest lease that may be out from before a restart, in seconds. After lowering `lease_time_seconds`, the old value
     /// belongs here for as long. Default: 5.
     pub longest_lease_seconds: u32,
+    /// Lives of one Gateway (processes with its certificate) that hold leases at a time. Default: 64.
+    pub maximum_lives_per_gateway: usize,
 }
 
 impl Default for RequestLimits {
@@ -109,6 +111,7 @@ impl Default for RequestLimits {
             maximum_located_items: 1_000,
             lease_time_seconds: 5,
             longest_lease_seconds: 5,
+            maximum_lives_per_gateway: 64,
         }
     }
 }
@@ -200,11 +203,27 @@ impl Default for RootSettings {
 }
 
 /// The governance policy: whose bundles are taken.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct PolicySettings {
+    /// The keys of headquarters (`NAME+ID+BASE64`, as `krypton policy keygen` prints them). A bundle that none of them has
+    /// signed is refused. Default: none.
+    pub trusted_keys: Vec<String>,
     /// Whether nothing is permitted until a bundle has been applied. Otherwise the built-in policies are in force until then.
     pub required: bool,
+    /// How often the store is asked whether another Core has a newer policy or has revoked a Gateway. Default: 2 s.
+    #[serde(rename = "poll_interval_seconds", deserialize_with = "seconds")]
+    pub poll_interval: Duration,
+    /// Whether to start on a store that is older than the ledger in the state folder: what the ledger has as closed is closed
+    /// again, and no older policy comes into force.
+    pub accept_older_store: bool,
+}
+
+impl Default for PolicySettings {
+    fn default() -> Self {
+        let poll_interval = Duration::from_secs(2);
+        Self { trusted_keys: Vec::new(), required: false, poll_interval, accept_older_store: false }
+    }
 }
 
 /// When L3s are rotated by themselves.
@@ -365,10 +384,23 @@ impl Config {
         if self.cores.membership < SHORTEST_MEMBERSHIP {
             return Err("cores.membership_seconds is too short to be renewed in time".to_owned());
         }
+        if let Some(unfit) = self.policy.trusted_keys.iter().find(|key| key.parse::<VerifierKey>().is_err()) {
+            return Err(format!(
+                "policy.trusted_keys: {unfit:?} is no key as `krypton policy keygen` prints it"
+            ));
+        }
+        if self.policy.required && self.policy.trusted_keys.is_empty() {
+            return Err(
+                "policy.required needs policy.trusted_keys: no bundle could ever be applied".to_owned()
+            );
+        }
         let mut names = HashSet::new();
         for gateway in &self.gateways {
             if !names.insert(&gateway.name) {
                 return Err(format!("there are two gateways of the name {:?}", gateway.name));
+            }
+            if gateway.name.is_empty() || gateway.name.contains(char::is_control) {
+                return Err(format!("{:?} cannot be the name of a gateway", gateway.name));
             }
             if let Some(unfit) = gateway.tenants.iter().find(|tenant| judge_name(tenant).is_err()) {
                 return Err(format!("{unfit:?} cannot be the name of a tenant"));

@@ -16,7 +16,7 @@ use kmip_protocol::message::{RequestHeader, RequestMessage, ResponseMessage};
 use kmip_protocol::operation::{NotifyRequest, Request};
 use kmip_protocol::version::V2_1;
 use kmip_ttlv::Limits;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
 use crate::audit::Settlement;
@@ -49,42 +49,104 @@ pub struct Life {
 pub struct Leases {
     clock: Arc<dyn Clock>,
     lease_time: Duration,
+    maximum_lives: usize,
     grantor: Mutex<Grantor<ByteString, Life>>,
-    pushers: Mutex<HashMap<Life, Pusher>>,
+    lives: Mutex<Lives>,
+    pushers: Mutex<HashMap<Life, Subscription>>,
     confirmed: Notify,
     grants: AtomicU64,
 }
 
+/// Lives of each Gateway, and until when the leases of each may live.
+#[derive(Default)]
+struct Lives(HashMap<ByteString, HashMap<ByteString, Duration>>);
+
+/// The way to tell a life of a Gateway. When it is dropped, its connection is closed.
+struct Subscription {
+    pusher: Pusher,
+    _held: oneshot::Sender<()>,
+}
+
+/// Why there is no lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoLease {
+    /// The L3 was revoked.
+    Revoked,
+    /// So many lives of this Gateway hold leases that there can be no further one.
+    TooManyLives,
+}
+
 impl Leases {
     /// Leases of `lease_time` from now on. Longer ones may be out from before a restart, up to `longest_lease`.
-    pub fn new(clock: Arc<dyn Clock>, lease_time: Duration, longest_lease: Duration) -> Self {
+    pub fn new(
+        clock: Arc<dyn Clock>,
+        lease_time: Duration,
+        longest_lease: Duration,
+        maximum_lives: usize,
+    ) -> Self {
         let grantor = Grantor::new(clock.monotonic(), longest_lease, Drift::default());
         Self {
             clock,
             lease_time,
             grantor: Mutex::new(grantor),
+            maximum_lives,
+            lives: Mutex::default(),
             pushers: Mutex::default(),
             confirmed: Notify::new(),
             grants: AtomicU64::new(0),
         }
     }
 
-    /// Grants a lease on an L3; returns how long it is, or `None` if the L3 was revoked.
-    pub fn grant(&self, key: &ByteString, life: &Life) -> Option<Duration> {
+    /// Grants a lease on an L3; returns how long it is.
+    ///
+    /// # Errors
+    /// If the L3 was revoked, or too many lives of the Gateway hold leases: each of them delays every revocation.
+    pub fn grant(&self, key: &ByteString, life: &Life) -> Result<Duration, NoLease> {
         let now = self.clock.monotonic();
+        let ends = now + Drift::default().stretch(self.lease_time);
+        if !lock(&self.lives).begin(life, ends, now, self.maximum_lives) {
+            return Err(NoLease::TooManyLives);
+        }
         let mut grantor = self.grantor();
         if self.grants.fetch_add(1, Ordering::Relaxed).is_multiple_of(GRANTS_PER_CLEANING) {
             grantor.expire(now);
         }
-        grantor.grant(key, life, self.lease_time, now).then_some(self.lease_time)
+        if grantor.grant(key, life, self.lease_time, now) {
+            Ok(self.lease_time)
+        } else {
+            Err(NoLease::Revoked)
+        }
     }
 
-    /// A Gateway can be told over this connection from now on.
-    pub fn subscribe(self: &Arc<Self>, life: Life, pusher: Pusher) {
+    /// A Gateway can be told over this connection from now on. Returns whether it can: there may be too many lives of it.
+    pub fn subscribe(self: &Arc<Self>, life: Life, pusher: Pusher) -> bool {
+        let (held, dropped) = oneshot::channel();
+        let mut pushers = self.pushers();
+        let others = pushers.keys().filter(|other| other.gateway == life.gateway && **other != life).count();
+        if others >= self.maximum_lives {
+            return false;
+        }
         tracing::info!(gateway = %life.gateway, "leases can be recalled");
-        self.pushers().insert(life.clone(), pusher);
+        pushers.insert(life.clone(), Subscription { pusher: pusher.clone(), _held: held });
         let leases = Arc::clone(self);
-        tokio::spawn(async move { leases.forget_when_closed(life).await });
+        tokio::spawn(async move {
+            tokio::select! {
+                () = pusher.closed() => leases.unsubscribe(&life, pusher.connection_id()),
+                // Another connection has taken the place, or the Gateway was expelled.
+                _ = dropped => (),
+            }
+        });
+        true
+    }
+
+    /// Expels a Gateway, to which no lease is granted any more: returns when each life of it has given up its keys, or its
+    /// leases have ended. The connections over which they were told are closed.
+    pub async fn expel(self: &Arc<Self>, gateway: &str) -> Settlement {
+        let is_expelled = |life: &Life| life.gateway == gateway;
+        let (revocation, keys) = self.grantor().expel(is_expelled, self.clock.monotonic());
+        let settlement = Arc::clone(self).settle(Some(revocation), keys).await;
+        self.pushers().retain(|life, _| !is_expelled(life));
+        settlement
     }
 
     /// The live leases on an L3: who holds them, and for how long yet.
@@ -209,7 +271,7 @@ impl Leases {
     /// Tells a Gateway something about keys; returns whether it has done what that asks of it.
     async fn tell(&self, life: &Life, keys: &[ByteString], word: impl Fn(&ByteString) -> Request) -> bool {
         for keys in keys.chunks(KEYS_PER_MESSAGE) {
-            let Some(pusher) = self.pushers().get(life).cloned() else { return false };
+            let Some(pusher) = self.pusher(life) else { return false };
             let requests: Vec<Request> = keys.iter().map(&word).collect();
             let message = RequestMessage::write(&RequestHeader::new(V2_1, requests.len()), &requests);
             let Ok(answer) = pusher.request(message).await else { return false };
@@ -222,23 +284,47 @@ impl Leases {
         true
     }
 
-    async fn forget_when_closed(&self, life: Life) {
-        let Some(pusher) = self.pushers().get(&life).cloned() else { return };
-        pusher.closed().await;
+    fn unsubscribe(&self, life: &Life, connection_id: u64) {
         let mut pushers = self.pushers();
         // A later connection of the same life may have taken the place.
-        if pushers.get(&life).is_some_and(|current| current.connection_id() == pusher.connection_id()) {
-            pushers.remove(&life);
+        if pushers.get(life).is_some_and(|current| current.pusher.connection_id() == connection_id) {
+            pushers.remove(life);
             tracing::info!(gateway = %life.gateway, "the recall connection has closed");
         }
+    }
+
+    fn pusher(&self, life: &Life) -> Option<Pusher> {
+        self.pushers().get(life).map(|subscription| subscription.pusher.clone())
     }
 
     fn grantor(&self) -> MutexGuard<'_, Grantor<ByteString, Life>> {
         lock(&self.grantor)
     }
 
-    fn pushers(&self) -> MutexGuard<'_, HashMap<Life, Pusher>> {
+    fn pushers(&self) -> MutexGuard<'_, HashMap<Life, Subscription>> {
         lock(&self.pushers)
+    }
+}
+
+impl Lives {
+    /// A life takes a lease until `ends`. Returns whether there is room for it.
+    fn begin(&mut self, life: &Life, ends: Duration, now: Duration, maximum: usize) -> bool {
+        let of_gateway = match self.0.get_mut(&life.gateway) {
+            Some(lives) => lives,
+            None => self.0.entry(life.gateway.clone()).or_default(),
+        };
+        if let Some(known) = of_gateway.get_mut(&life.instance) {
+            *known = ends.max(*known);
+            return true;
+        }
+        if of_gateway.len() >= maximum {
+            of_gateway.retain(|_, ends| *ends > now);
+        }
+        let has_room = of_gateway.len() < maximum;
+        if has_room {
+            of_gateway.insert(life.instance.clone(), ends);
+        }
+        has_room
     }
 }
 
@@ -254,4 +340,27 @@ fn notification(name: &ByteString, state: State) -> Request {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn life(instance: &'static str) -> Life {
+        Life { gateway: "g".into(), instance: instance.into() }
+    }
+
+    #[test]
+    fn a_gateway_has_so_many_lives_at_a_time() {
+        let second = Duration::from_secs(1);
+        let mut lives = Lives::default();
+        let mut begin =
+            |instance, ends: u32, now: u32| lives.begin(&life(instance), second * ends, second * now, 2);
+        assert!(begin("a", 5, 0) && begin("b", 7, 2));
+        assert!(!begin("c", 7, 2) && begin("a", 8, 3));
+        // The leases of b have ended.
+        assert!(begin("c", 12, 7) && !begin("b", 12, 7));
+        let other = Life { gateway: "h".into(), instance: "b".into() };
+        assert!(lives.begin(&other, second * 12, second * 7, 2));
+    }
 }

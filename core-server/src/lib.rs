@@ -9,6 +9,7 @@
 //! * [`chain`]: the objects; [`root`]: the L1s; [`anchor`]: how an L2 stands under several of them; `prober` and [`switch`]: whether they are still there, and what follows if not; [`vault`]: the unsealed keys; [`store`]: how rules see the store.
 //! * [`leases`]: how long Gateways may use what an L3 sealed, and how that is recalled; [`membership`]: the same among several Cores.
 //! * [`tombstones`]: which objects of Gateways were destroyed.
+//! * [`gateways`]: who is let in; [`governed`]: objects that are no keys; [`ledger`]: what an older store must not bring back.
 //! * [`audit`]: what the audit log is told beside requests.
 //! * [`uses`]: how often L3s are used; `steward`: rotates those that were used too often or too long.
 //! * `operations`: what KMIP's operations mean here.
@@ -19,7 +20,10 @@ pub mod anchor;
 pub mod audit;
 pub mod chain;
 pub mod config;
+pub mod gateways;
+pub mod governed;
 pub mod leases;
+pub mod ledger;
 pub mod membership;
 pub mod metrics;
 mod no_sealer;

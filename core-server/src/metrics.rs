@@ -31,6 +31,14 @@ pub struct Metrics {
     anchors: Family<StandingLabels, Gauge>,
     oldest_proof: Gauge,
     rotations: Family<RotationLabels, Counter>,
+    /// Bundles that were refused, delivered or found in the store.
+    pub(crate) bundles_refused: Counter,
+    /// The version of the bundle in force; 0 without one.
+    pub(crate) policy_version: Gauge,
+    /// How often the store was found older than it was.
+    pub(crate) store_behind: Counter,
+    /// Entries that the ledger did not take.
+    pub(crate) ledger_failures: Counter,
     uses: Family<UseLabels, Counter>,
     durations: Family<DurationLabels, Histogram, fn() -> Histogram>,
     wraps: UseMetrics,
@@ -144,6 +152,22 @@ impl Metrics {
             "L3s that the Core rotated by itself, by reason and outcome",
             metrics.rotations.clone(),
         );
+        registry.register("policy_version", "Bundle in force; 0 without one", metrics.policy_version.clone());
+        registry.register(
+            "policy_bundles_refused",
+            "Policy bundles refused",
+            metrics.bundles_refused.clone(),
+        );
+        registry.register(
+            "store_behind",
+            "Times the store was found older than it was",
+            metrics.store_behind.clone(),
+        );
+        registry.register(
+            "ledger_failures",
+            "Times the ledger could not be written",
+            metrics.ledger_failures.clone(),
+        );
         registry.register("wiped_keys", "Unsealed keys forgotten and zeroized", metrics.wiped.clone());
         registry.register_with_unit(
             "key_use_duration",
@@ -169,6 +193,10 @@ impl Metrics {
             anchors: Family::default(),
             oldest_proof: Gauge::default(),
             rotations: Family::default(),
+            bundles_refused: Counter::default(),
+            policy_version: Gauge::default(),
+            store_behind: Counter::default(),
+            ledger_failures: Counter::default(),
             wraps: UseMetrics::of("wrap", &uses, &durations),
             unwraps: UseMetrics::of("unwrap", &uses, &durations),
             uses,

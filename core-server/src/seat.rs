@@ -13,6 +13,8 @@ use kmip_net::Identity;
 use crate::audit::{SeatAudit, Settlements};
 use crate::chain::{Level, REGION};
 use crate::config::{Config, GatewaySettings};
+use crate::gateways::{Admission, Gateways};
+use crate::governed::GovernedStore;
 use crate::leases::Leases;
 use crate::membership::Membership;
 use crate::metrics::Metrics;
@@ -60,6 +62,8 @@ pub struct Seat {
     pub governance: Arc<Governance>,
     /// What has been wrapped and unwrapped from here.
     pub meter: Meter,
+    /// Whether whoever sits here is let in.
+    pub admission: Arc<Admission>,
     /// `None`: all.
     reach: Option<Arc<Reach>>,
 }
@@ -97,6 +101,8 @@ pub struct Ports {
     pub governance: Arc<Governance>,
     /// The audit log.
     pub audit: Arc<dyn Audit>,
+    /// Which Gateways are let in.
+    pub gateways: Arc<Gateways>,
 }
 
 impl Seats {
@@ -104,7 +110,8 @@ impl Seats {
     pub fn new(config: &Config, ports: &Ports) -> Self {
         let gateway = |settings: &GatewaySettings| {
             let meter = meter(config, ports, settings);
-            Seat::new(Role::Gateway, Some(Reach::of(settings)), meter, config, ports)
+            let seat = Seat::new(Role::Gateway, Some(Reach::of(settings)), meter, config, ports);
+            Seat { admission: ports.gateways.admission(&settings.name), ..seat }
         };
         let named = config.gateways.iter().map(|settings| (settings.name.clone(), gateway(settings)));
         let unmetered = || Meter::new(config.budget, Arc::clone(&ports.clock), []);
@@ -139,16 +146,10 @@ impl Seat {
         let reach = reach.map(Arc::new);
         let gateways = config.gateways.iter().map(|settings| (settings.name.clone(), Reach::of(settings)));
         let settlements = reach.is_none().then(Arc::<Settlements>::default);
-        let changes: Arc<dyn Store> = Arc::new(WatchedStore::new(
-            Arc::clone(&ports.store),
-            Arc::clone(&ports.vault),
-            Arc::clone(&ports.leases),
-            Arc::clone(&ports.membership),
-            settlements.clone().unwrap_or_default(),
-        ));
+        let changes = watched_store(ports, settlements.clone());
         let store: Arc<dyn Store> = match &reach {
             Some(reach) => Arc::new(ServiceKeyView::new(Arc::clone(&ports.store), Arc::clone(reach))),
-            None => changes.clone(),
+            None => Arc::clone(&changes),
         };
         let (log, clock) = (Arc::clone(&ports.audit), Arc::clone(&ports.clock));
         let audit: Arc<dyn Audit> = Arc::new(SeatAudit { log, clock, settlements });
@@ -178,6 +179,7 @@ impl Seat {
             maximum_plaintext_bytes: config.requests.maximum_plaintext_bytes,
             governance: Arc::clone(&ports.governance),
             meter,
+            admission: Arc::default(),
             reach,
         }
     }
@@ -204,6 +206,22 @@ fn meter(config: &Config, ports: &Ports, settings: &GatewaySettings) -> Meter {
 
 /// One proof may be late by as much as a slow root takes.
 const OVERDUE_AFTER_PERIODS: u32 = 2;
+
+/// The store of those who change the chain. Operators (they have `settlements`) reach the objects that are no keys, too.
+fn watched_store(ports: &Ports, settlements: Option<Arc<Settlements>>) -> Arc<dyn Store> {
+    let watched = Arc::new(WatchedStore::new(
+        Arc::clone(&ports.store),
+        Arc::clone(&ports.vault),
+        Arc::clone(&ports.leases),
+        Arc::clone(&ports.membership),
+        settlements.clone().unwrap_or_default(),
+    ));
+    let (gateways, governance) = (Arc::clone(&ports.gateways), Arc::clone(&ports.governance));
+    match settlements {
+        Some(settlements) => Arc::new(GovernedStore::new(watched, gateways, governance, settlements)),
+        None => watched,
+    }
+}
 
 fn settings(config: &Config) -> ServiceSettings {
     let requests = &config.requests;

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use key_service::audit_log::{LogError, ServerKind, ServerLog};
 use key_service::batch;
+use key_service::lease::Drift;
 use key_service::memory::{LockedMemory, MemoryError, MemoryKind, wipe_stack_if_due};
 use key_service::port::{Audit, AuditError, Clock, Entropy, Store, SystemClock, SystemEntropy};
 use key_service::store::{OpenError, StoreMetrics};
@@ -23,11 +24,14 @@ use thiserror::Error;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, MemorySettings};
+use crate::gateways::Gateways;
 use crate::leases::Leases;
+use crate::ledger::{Ledger, LedgerError, LedgeredStore};
 use crate::membership::Membership;
 use crate::metrics::Metrics;
 use crate::operations::Sitting;
 use crate::policy::Governance;
+use crate::policy::watch::Watch;
 use crate::prober::Prober;
 use crate::region_metrics::RegionMetrics;
 use crate::root::{self, RootError, Roots};
@@ -48,6 +52,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// The store is older than the ledger says, or one of them cannot be used.
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
     /// The built-in policies cannot be used.
     #[error("the policy cannot be used: {0}")]
     Policy(governance::PolicyError),
@@ -95,6 +102,7 @@ pub struct Running {
     proving: JoinHandle<()>,
     stewarding: JoinHandle<()>,
     following: JoinHandle<()>,
+    watching: JoinHandle<()>,
     administering: JoinHandle<()>,
 }
 
@@ -112,6 +120,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         ConstGauge::new(i64::try_from(config.memory.capacity_bytes).unwrap_or(i64::MAX)),
     );
     let store = crate::persistence::open(&config, StoreMetrics::register(&mut registry)).await?;
+    let (store, ledger) = with_ledger(&config, store, &metrics).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let log = ServerLog::open(&config.audit, &config.state_directory, ServerKind::Core)?;
     log.register(&mut registry);
@@ -120,7 +129,12 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let lease_time = Duration::from_secs(config.requests.lease_time_seconds.into());
     let longest_lease = Duration::from_secs(config.requests.longest_lease_seconds.into()).max(lease_time);
-    let leases = Arc::new(Leases::new(Arc::clone(&clock), lease_time, longest_lease));
+    let leases = Arc::new(Leases::new(
+        Arc::clone(&clock),
+        lease_time,
+        longest_lease,
+        config.requests.maximum_lives_per_gateway,
+    ));
     let membership = match store.region() {
         None => Membership::alone(Arc::clone(&clock)),
         Some(region) => {
@@ -147,13 +161,14 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         metrics.clone(),
     );
     let tombstones = Arc::new(Tombstones::new(Arc::clone(&store), Arc::clone(&clock)));
-    let governance =
-        Arc::new(Governance::new(&config, Arc::clone(&clock), metrics.clone()).map_err(StartError::Policy)?);
+    let watch = govern(&config, &store, ledger, &leases, &clock, &metrics).await?;
+    let (governance, gateways) = (Arc::clone(&watch.governance), Arc::clone(&watch.gateways));
     // What the others change is theirs to record.
     let settlements = Arc::default();
     let watched =
         WatchedStore::new(store.clone(), vault.clone(), leases.clone(), membership.clone(), settlements);
     let ports = Ports {
+        gateways,
         store,
         vault: Arc::clone(&vault),
         leases,
@@ -201,6 +216,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         tls,
         vault,
         administering: tokio::spawn(admin.run(shutdown.clone())),
+        watching: tokio::spawn(watch.run(shutdown.clone())),
         proving: tokio::spawn(prober.run(shutdown.clone())),
         stewarding: tokio::spawn(steward.run(shutdown.clone())),
         following: tokio::spawn(membership.run(Arc::new(watched), following_vault, shutdown.clone())),
@@ -239,7 +255,8 @@ impl Running {
 
     /// Waits until the Core has stopped, all its connections closed and its store let go.
     pub async fn stopped(self) {
-        let tasks = [self.serving, self.proving, self.stewarding, self.following, self.administering];
+        let tasks =
+            [self.serving, self.proving, self.stewarding, self.following, self.watching, self.administering];
         for task in tasks {
             if task.await.is_err() {
                 tracing::error!("a listener, the prober, the steward or the membership ended by a panic");
@@ -247,6 +264,55 @@ impl Running {
         }
         self.log.record_stop(self.clock.now()).await;
     }
+}
+
+/// The store with its ledger, where the store outlives the process. One that is older than its ledger is refused, or put right.
+async fn with_ledger(
+    config: &Config,
+    store: Arc<dyn Store>,
+    metrics: &Metrics,
+) -> Result<(Arc<dyn Store>, Option<Arc<Ledger>>), LedgerError> {
+    if !config.store.is_durable() {
+        return Ok((store, None));
+    }
+    let ledger = Arc::new(Ledger::open(&config.state_directory, metrics.clone())?);
+    ledger.judge(&*store, config.policy.accept_older_store).await?;
+    Ok((Arc::new(LedgeredStore::new(store, Arc::clone(&ledger))), Some(ledger)))
+}
+
+/// How long a Gateway that was revoked here may go on through other Cores of the store: until each has looked at the store, or
+/// is a member no more, and the leases that it granted have ended.
+fn elsewhere(config: &Config, store: &dyn Store) -> Duration {
+    let requests = &config.requests;
+    let lease = requests.lease_time_seconds.max(requests.longest_lease_seconds);
+    let noticed = (config.policy.poll_interval * 2).max(config.cores.membership);
+    let ended = Drift::default().stretch(noticed + Duration::from_secs(lease.into()));
+    store.region().map_or(Duration::ZERO, |_| ended)
+}
+
+/// Puts the policy in force, lets the Gateways in that were not revoked, and goes on watching both.
+async fn govern(
+    config: &Config,
+    store: &Arc<dyn Store>,
+    ledger: Option<Arc<Ledger>>,
+    leases: &Arc<Leases>,
+    clock: &Arc<dyn Clock>,
+    metrics: &Metrics,
+) -> Result<Watch, StartError> {
+    let governance =
+        Governance::new(config, Arc::clone(clock), metrics.clone()).map_err(StartError::Policy)?;
+    let highest = ledger.as_ref().and_then(|ledger| ledger.policy());
+    governance.load(&**store, highest).await.map_err(LedgerError::Store)?;
+    let names = config.gateways.iter().map(|gateway| gateway.name.as_str());
+    let gateways = Gateways::new(names, Arc::clone(leases), Arc::clone(clock), elsewhere(config, &**store));
+    gateways.establish(&**store, ledger.as_deref()).await.map_err(LedgerError::Store)?;
+    Ok(Watch {
+        governance: Arc::new(governance),
+        gateways: Arc::new(gateways),
+        ledger,
+        store: Arc::clone(store),
+        interval: config.policy.poll_interval,
+    })
 }
 
 /// The vault over a store.

@@ -71,17 +71,6 @@ fn remembered(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| policies.decide(&question("t500"), circumstances));
 }
 
-#[divan::bench(threads = [1, 2])]
-fn remembered_of_many(bencher: Bencher<'_, '_>) {
-    let policies = a_tenant_each();
-    let tenants: Vec<String> = (0..POLICIES).map(|tenant| format!("t{tenant}")).collect();
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    bencher.bench(|| {
-        let index = next.fetch_add(1, std::sync::atomic::Ordering::Relaxed) % POLICIES;
-        policies.decide(&question(&tenants[index]), circumstances)
-    });
-}
-
 #[divan::bench]
 fn by_the_hour(bencher: Bencher<'_, '_>) {
     let policies = a_tenant_each_by_the_hour();

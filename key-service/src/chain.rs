@@ -5,7 +5,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use kmip_protocol::attribute::{Attribute, CustomAttribute, CustomValue};
 use kmip_protocol::codec::Item;
-use kmip_protocol::enumeration::{CryptographicAlgorithm, ObjectType};
+use kmip_protocol::enumeration::{CryptographicAlgorithm, ObjectType, OpaqueDataType};
 use kmip_protocol::version::V2_1;
 use kmip_protocol::{Tag, tag};
 use kmip_ttlv::{Error, Limits, Reader, Writer};
@@ -21,6 +21,7 @@ pub const TENANT: &str = "Tenant";
 /// What a Gateway sends as Data of MAC to have the key that authenticates its records: the Core makes no other MAC. What
 /// it answers as MAC Data is that key, derived from the L3 for this purpose alone.
 pub const RECORD_KEY_LABEL: &[u8] = b"krypton record key";
+
 /// Attributes of the vendor krypton that a Core works out when an operator asks for them by name. They tell of the Core that
 /// answers, and of this moment.
 pub mod computed {
@@ -80,21 +81,63 @@ pub fn is_to_be_shredded<'a>(attributes: impl IntoIterator<Item = &'a Attribute>
     attributes.into_iter().any(|attribute| *attribute == mark)
 }
 
+/// The Unique Identifier of the policy bundle in force.
+pub const POLICY_OBJECT: &str = "policy:bundle";
+
+/// The Opaque Data Type of policy bundles, from the range that KMIP leaves to extensions.
+pub const POLICY_DATA_TYPE: OpaqueDataType = OpaqueDataType::Extension(0x8b50_0001);
+
+/// The Object Group of the policy bundle.
+pub const POLICY_GROUP: &str = "krypton:policy";
+
+/// Attribute Names of what a policy bundle tells about itself.
+pub const POLICY_VERSION: &str = "Policy Version";
+/// The SHA-256 of its text.
+pub const POLICY_DIGEST: &str = "Policy Digest";
+/// The name of the key that signed it.
+pub const POLICY_SIGNER: &str = "Policy Signer";
+/// The bundle itself.
+pub const POLICY_BUNDLE: &str = "Policy Bundle";
+
+/// What the Unique Identifiers of Gateways begin with; the name in their certificates follows.
+pub const GATEWAY_PREFIX: &str = "gateway:";
+
+/// The Object Group of Gateways.
+pub const GATEWAY_GROUP: &str = "krypton:gateways";
+
+/// The object of a Gateway: who revokes it expels the Gateway.
+pub fn gateway_object(name: &str) -> ByteString {
+    ByteString::from(format!("{GATEWAY_PREFIX}{name}"))
+}
+
+/// An attribute of the vendor krypton that is text.
+pub fn own_attribute(name: &'static str, value: &str) -> Attribute {
+    vendor_attribute(name, CustomValue::Text(ByteString::from(value)))
+}
+
+/// The value of an attribute of Krypton's own.
+pub fn own_value<'a>(
+    attributes: impl IntoIterator<Item = &'a Attribute>,
+    wanted: &str,
+) -> Option<&'a ByteString> {
+    attributes.into_iter().find_map(|attribute| match attribute {
+        Attribute::Custom(CustomAttribute { vendor, name, value: CustomValue::Text(value) })
+            if vendor == VENDOR && name == wanted =>
+        {
+            Some(value)
+        }
+        _ => None,
+    })
+}
+
 /// The attribute that marks an object of the chain with its tenant.
 pub fn tenant_attribute(tenant: &str) -> Attribute {
-    vendor_attribute(TENANT, CustomValue::Text(ByteString::from(tenant)))
+    own_attribute(TENANT, tenant)
 }
 
 /// The tenant that an object of the chain is marked with.
 pub fn tenant_of<'a>(attributes: impl IntoIterator<Item = &'a Attribute>) -> Option<&'a ByteString> {
-    attributes.into_iter().find_map(|attribute| match attribute {
-        Attribute::Custom(CustomAttribute { vendor, name, value: CustomValue::Text(tenant) })
-            if vendor == VENDOR && name == TENANT =>
-        {
-            Some(tenant)
-        }
-        _ => None,
-    })
+    own_value(attributes, TENANT)
 }
 
 /// What the Gateway tells the Core about an object, in the Authenticated Encryption Additional Data of Encrypt and

@@ -20,6 +20,7 @@ pub struct Connection {
     peer: Peer,
     identity: Identity,
     reversed: AtomicBool,
+    ended: AtomicBool,
     pushes: Mutex<Pushes>,
 }
 
@@ -57,7 +58,14 @@ pub enum PushError {
 
 impl Connection {
     pub(crate) fn new(id: u64, peer: Peer, identity: Identity) -> Self {
-        Self { id, peer, identity, reversed: AtomicBool::new(false), pushes: Mutex::default() }
+        Self {
+            id,
+            peer,
+            identity,
+            reversed: AtomicBool::new(false),
+            ended: AtomicBool::new(false),
+            pushes: Mutex::default(),
+        }
     }
 
     /// A number that no other connection of this process's server has.
@@ -84,6 +92,16 @@ impl Connection {
     /// Whether [`Connection::reverse`] has been called.
     pub fn is_reversed(&self) -> bool {
         self.reversed.load(Ordering::Acquire)
+    }
+
+    /// Ends the connection after the response to the request now being handled.
+    pub fn end(&self) {
+        self.ended.store(true, Ordering::Release);
+    }
+
+    /// Whether [`Connection::end`] has been called.
+    pub fn is_ended(&self) -> bool {
+        self.ended.load(Ordering::Acquire)
     }
 
     /// A handle to send requests to the peer. What is sent before roles are reversed waits until they are. When the last pusher of

@@ -58,7 +58,12 @@ impl<H: FrameHandler> Exchange for HttpsSession<'_, H> {
         let response = self.shared.handler.handle_encoded(self.connection, encoding, body).await;
         self.shared.metrics.answered(request_bytes, response.len(), started.elapsed());
         // Over HTTP the roles cannot be reversed; a connection on which they should be is of no more use.
-        self.send(encoding, &response, keeps_alive && !self.connection.is_reversed()).await
+        self.send(
+            encoding,
+            &response,
+            keeps_alive && !self.connection.is_reversed() && !self.connection.is_ended(),
+        )
+        .await
     }
 }
 

@@ -158,6 +158,9 @@ impl<H: FrameHandler> Exchange for Session<'_, H> {
         let response = self.shared.handler.handle(self.connection, request).await;
         self.shared.metrics.answered(request_bytes, response.len(), started.elapsed());
         self.send(&response).await?;
+        if self.connection.is_ended() {
+            return Err(End::Done);
+        }
         if self.connection.is_reversed() { Err(self.serve_pushes().await) } else { Ok(()) }
     }
 }

@@ -53,7 +53,10 @@ pub enum Command {
     /// Show which tenants are unsealed, and how their roots stand.
     #[command(subcommand)]
     Unseal(UnsealCommand),
-    /// Close a tenant, a service of it, or the whole region, for good. Returns when no Gateway can use the keys any more.
+    /// Write, try, sign, apply and show the governance policy.
+    #[command(subcommand)]
+    Policy(PolicyCommand),
+    /// Close a tenant, a service of it, a Gateway, or the whole region, for good. Returns when no Gateway can use the keys any more.
     Revoke(RevokeSettings),
     /// Make a new version of services' keys: the new one seals from now on, the old one opens what it sealed.
     Rotate(RotateSettings),
@@ -181,9 +184,85 @@ pub enum UnsealCommand {
     Status,
 }
 
+/// What can be done with the governance policy.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Bring a signed bundle to the Core. It is refused unless it is newer than the one in force.
+    Apply {
+        /// The bundle.
+        file: PathBuf,
+    },
+    /// Put questions to policies, offline. Fails if an answer is not as expected.
+    Test(TestSettings),
+    /// Sign policies, as headquarters does.
+    Sign(SignSettings),
+    /// Make a key of headquarters; prints what Cores are to trust.
+    Keygen {
+        /// The name of the key.
+        name: String,
+        /// Where the secret half goes.
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+    /// Show the bundle in force at the Core, or what is shipped.
+    Show {
+        /// The policies that are in force where no bundle is.
+        #[arg(long)]
+        default: bool,
+        /// The schema: what policies may speak of.
+        #[arg(long, conflicts_with = "default")]
+        schema: bool,
+    },
+}
+
+/// What is tried.
+#[derive(Debug, Args)]
+pub struct TestSettings {
+    /// A bundle, or a text of Cedar policies.
+    pub file: PathBuf,
+    /// A question, and what its answer should be: `gateway:g1 unwrap acme/billing time=2026-11-25T03:00:00Z => deny`. May be
+    /// repeated.
+    #[arg(long, value_name = "QUESTION")]
+    pub request: Vec<String>,
+    /// A file with a question on each line. May be repeated.
+    #[arg(long, value_name = "FILE")]
+    pub requests: Vec<PathBuf>,
+    /// The region of the Core that is asked.
+    #[arg(long, default_value = "default")]
+    pub region: String,
+    /// A key that a bundle has to be signed by. May be repeated.
+    #[arg(long, value_name = "KEY")]
+    pub trusted_key: Vec<String>,
+}
+
+/// What is signed, and how.
+#[derive(Debug, Args)]
+pub struct SignSettings {
+    /// The policies, in Cedar.
+    pub file: PathBuf,
+    /// The secret key, as `keygen` wrote it.
+    #[arg(long, value_name = "FILE")]
+    pub signing_key: PathBuf,
+    /// The number of the bundle: higher than that of any before.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    pub policy_version: u64,
+    /// A region that it is for; `*` for all. May be repeated.
+    #[arg(long, required = true)]
+    pub region: Vec<String>,
+    /// Not taken before this point in time, such as 2026-12-01T00:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub not_before: Option<String>,
+    /// Permits nothing from this point in time on, whoever is asked. The kill switch still goes.
+    #[arg(long, value_name = "TIME")]
+    pub not_after: Option<String>,
+    /// Where the bundle goes; the standard output where absent.
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
 /// What is revoked.
 #[derive(Debug, Args)]
-#[command(group(clap::ArgGroup::new("scope").required(true).args(["tenant", "region"])))]
+#[command(group(clap::ArgGroup::new("scope").required(true).args(["tenant", "gateway", "region"])))]
 pub struct RevokeSettings {
     /// The tenant.
     #[arg(long)]
@@ -191,6 +270,9 @@ pub struct RevokeSettings {
     /// This service of the tenant only.
     #[arg(long, requires = "tenant")]
     pub service: Option<String>,
+    /// This Gateway, by the name in its certificate: it is let in no more.
+    #[arg(long)]
+    pub gateway: Option<String>,
     /// All tenants of the region.
     #[arg(long)]
     pub region: bool,

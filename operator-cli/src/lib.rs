@@ -3,8 +3,9 @@
 //! * [`arguments`]: what can be typed.
 //! * [`dev`]: a development stack on this machine.
 //! * [`status`]: how Core and Gateway are, and which tenants there are.
-//! * [`steer`]: adds tenants, revokes, rotates; [`anchor`]: a tenant's L1s, changed and drilled.
+//! * [`steer`]: adds tenants, rotates; [`revoke`]: closes what is to be closed; [`anchor`]: a tenant's L1s, changed and drilled.
 //! * [`draw`]: a tenant's chain for people and programs; [`unseal`]: which tenants are open.
+//! * [`policy`]: the governance policy.
 //! * [`tenant`]: a tenant's chain of keys, read and made through KMIP; [`operator`]: the KMIP client for it.
 //! * [`audit`]: verifies, proves and exports audit logs; [`certificate`]: fetches those of revocations.
 //! * [`admin`]: the health pages of the servers; [`child`]: what keeps a server from outliving us.
@@ -22,6 +23,8 @@ pub mod draw;
 pub mod error;
 pub mod operator;
 pub mod output;
+pub mod policy;
+pub mod revoke;
 pub mod shred;
 pub mod status;
 pub mod steer;
@@ -60,7 +63,8 @@ fn dispatch(arguments: Arguments) -> Result<ExitCode, Error> {
             Command::Status => status::run(&arguments.target, arguments.json).await,
             Command::Tenant(command) => steer::tenant(&arguments.target, command, arguments.json).await,
             Command::Unseal(UnsealCommand::Status) => unseal::run(&arguments.target, arguments.json).await,
-            Command::Revoke(settings) => steer::revoke(&arguments.target, settings, arguments.json).await,
+            Command::Revoke(settings) => revoke::run(&arguments.target, settings, arguments.json).await,
+            Command::Policy(command) => policy::run(&arguments.target, command, arguments.json).await,
             Command::Rotate(settings) => steer::rotate(&arguments.target, settings, arguments.json).await,
             Command::Audit(command) => audit::run(&arguments.target, command, arguments.json),
             Command::Shred(settings) => shred::run(&arguments.target, settings, arguments.json).await,

@@ -1,6 +1,7 @@
 //! The operator's KMIP client: typed requests to the Core, their answers or why there is none.
 
 use std::fmt::Display;
+use std::time::Duration;
 
 use kmip_net::{Client, ClientSettings, ReloadableTls, TlsSettings};
 use kmip_protocol::enumeration::{BatchErrorContinuationOption, ResultReason, ResultStatus};
@@ -12,6 +13,9 @@ use kmip_ttlv::Limits;
 use crate::arguments::Target;
 use crate::dev::layout::Layout;
 use crate::error::Error;
+
+/// A Revoke is answered when the leases of Gateways that cannot be reached have ended; long leases are minutes.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(600);
 
 /// A client of one Core, with an operator's certificate.
 pub struct Operator {
@@ -58,7 +62,8 @@ impl Operator {
 
     fn new(address: String, tls: TlsSettings) -> Result<Self, Error> {
         let tls = ReloadableTls::client(tls)?;
-        let client = Client::new(ClientSettings::new(&address), tls);
+        let settings = ClientSettings { request_timeout: REQUEST_TIMEOUT, ..ClientSettings::new(&address) };
+        let client = Client::new(settings, tls);
         let client = client.map_err(|source| Error::Core { address: address.clone(), source })?;
         Ok(Self { client, address })
     }

@@ -116,6 +116,8 @@ pub(super) async fn use_key<T>(
             Some(key) => key,
             None => open(seat, context, identifier, action).await?,
         };
+        // From here on nothing is waited for: a revoked Gateway is told apart before the key is used, or after.
+        let _admitted = seat.admission.enter()?;
         let record = lifecycle_dates::settle(Arc::clone(key.record()), context.service.clock.now());
         context.note("tenant", key.tenant().clone());
         let authorized = authorize_use(seat, context, action, &key, record.state())?;

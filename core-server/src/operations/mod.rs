@@ -37,6 +37,7 @@ use kmip_ttlv::Limits;
 
 use crate::audit::OWN_PRINCIPAL;
 use crate::chain::{self, Level, REGION};
+use crate::gateways;
 use crate::policy::authorization;
 use crate::profile::{self, Role};
 use crate::seat::Seat;
@@ -50,11 +51,13 @@ pub(crate) struct Sitting<'a> {
 #[async_trait]
 impl Operations for Sitting<'_> {
     fn offers(&self, operation: Operation) -> bool {
-        profile::allows(self.seat.role, operation)
+        profile::allows(self.seat.role, operation) && self.seat.admission.is_open()
     }
 
     fn refusal(&self, operation: Operation) -> Fault {
-        if self.seat.role == Role::Stranger {
+        if !self.seat.admission.is_open() {
+            gateways::revoked()
+        } else if self.seat.role == Role::Stranger {
             Fault::permission_denied("the certificate belongs to no operator and no known Gateway")
         } else if profile::knows(operation) {
             Fault::permission_denied("the operation is not for this role")

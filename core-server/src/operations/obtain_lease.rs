@@ -7,10 +7,11 @@ use key_service::context::Context;
 use key_service::fault::Fault;
 use kmip_protocol::attribute::AttributeType;
 use kmip_protocol::codec::Interval;
+use kmip_protocol::enumeration::ResultReason;
 use kmip_protocol::operation::{ObtainLeaseRequest, ObtainLeaseResponse};
 
 use super::encrypt::use_key;
-use crate::leases::Life;
+use crate::leases::{Life, NoLease};
 use crate::seat::Seat;
 
 pub(super) async fn handle(
@@ -27,12 +28,23 @@ pub(super) async fn handle(
             Ok((granted, key.record().date(AttributeType::LastChangeDate)))
         })
         .await?;
-    let lease_time = granted.ok_or_else(|| Fault::permission_denied("the key was revoked"))?;
+    let lease_time = granted.map_err(|why| match why {
+        NoLease::Revoked => Fault::permission_denied("the key was revoked"),
+        NoLease::TooManyLives => too_many_lives(),
+    })?;
     Ok(ObtainLeaseResponse {
         unique_identifier,
         lease_time: Interval(u32::try_from(lease_time.as_secs()).unwrap_or(u32::MAX)),
         last_change_date: changed.unwrap_or_else(|| context.service.clock.now()),
     })
+}
+
+/// Each life of a Gateway delays revocations: there are not many of one certificate at a time.
+pub(super) fn too_many_lives() -> Fault {
+    Fault::new(
+        ResultReason::ServerLimitExceeded,
+        "too many lives of this Gateway hold leases; wait until those of earlier ones have ended",
+    )
 }
 
 /// Bytes of the name of a life at most: the book of leases keeps it.

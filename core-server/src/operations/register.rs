@@ -1,4 +1,4 @@
-//! Register: an L1, a key whose value is elsewhere. Its Key Value Location says where, the attribute Tenant whose it is.
+//! Register: a policy bundle; or an L1, a key whose value is elsewhere. Its Key Value Location says where, the attribute Tenant whose it is.
 
 use bytestring::ByteString;
 use governance::{Action, Resource};
@@ -14,6 +14,7 @@ use kmip_protocol::operation::{RegisterRequest, RegisterResponse};
 use super::create::{decide, refuse_templates};
 use crate::chain::judge_name;
 use crate::policy::authorization::authorize;
+use crate::policy::delivery;
 use crate::seat::Seat;
 use crate::vault::VaultError;
 
@@ -23,6 +24,9 @@ pub(super) async fn handle(
     request: RegisterRequest,
 ) -> Result<RegisterResponse, Fault> {
     let RegisterRequest { object, mut attributes, .. } = request;
+    if let ManagedObject::OpaqueObject(bundle) = &object {
+        return delivery::register(&seat.governance, context, bundle).await;
+    }
     judge_object(&object)?;
     refuse_templates(&attributes)?;
     let tenant = chain::tenant_of(attributes.iter())

@@ -6,7 +6,7 @@ use kmip_net::Connection;
 use kmip_protocol::enumeration::EndpointRole;
 use kmip_protocol::operation::{SetEndpointRoleRequest, SetEndpointRoleResponse};
 
-use super::obtain_lease::life;
+use super::obtain_lease::{life, too_many_lives};
 use crate::seat::Seat;
 
 pub(super) fn handle(
@@ -23,7 +23,9 @@ pub(super) fn handle(
     if life.instance.is_empty() {
         return Err(Fault::missing("Client Correlation Value is needed: it names this life of the Gateway"));
     }
-    seat.leases.subscribe(life, connection.pusher());
+    if !seat.leases.subscribe(life, connection.pusher()) {
+        return Err(too_many_lives());
+    }
     connection.reverse();
     Ok(SetEndpointRoleResponse { endpoint_role: EndpointRole::Server })
 }

@@ -1,7 +1,9 @@
 //! What is asked of the policy about a request, and where: before the operation where the request names an object, and where
 //! the operation has found its object otherwise. One table says which class an operation is of.
 
+use bytestring::ByteString;
 use governance::{Action, Circumstances, Principal, Question, Resource, Role as PolicyRole};
+use key_service::chain::POLICY_OBJECT;
 use key_service::context::Context;
 use key_service::fault::Fault;
 use key_service::record::Record;
@@ -65,6 +67,11 @@ pub(crate) async fn before(seat: &Seat, context: &Context<'_>, request: &Request
         Scope::Unasked | Scope::Within(_) => Ok(()),
         Scope::Object(action) => {
             let record = context.object(object(request)).await?;
+            if &*record.unique_identifier == POLICY_OBJECT && action != Action::Read {
+                return Err(Fault::permission_denied(
+                    "the policy is replaced by a newer bundle, and changed by nothing else",
+                ));
+            }
             if action == Action::Revoke && is_kill_switch(request, &record) {
                 return Ok(());
             }
@@ -84,7 +91,14 @@ pub(crate) fn authorize(
     resource: Resource<'_>,
 ) -> Result<Authorized, Fault> {
     let question = question(seat, context, action, resource)?;
-    seat.governance.decide(&question, || circumstances(seat, context, resource))
+    seat.governance.decide(&question, || circumstances(seat, context, resource)).map_err(|denied| {
+        context.note("policy_decision", ByteString::from_static(denied.why));
+        if !denied.policies.is_empty() {
+            let named = denied.policies.chars().take(MAXIMUM_NOTED_CHARACTERS).collect::<String>();
+            context.note("policies", ByteString::from(named));
+        }
+        denied.into()
+    })
 }
 
 /// As [`authorize`], for what is left out rather than refused.
@@ -135,6 +149,9 @@ pub(crate) fn authorize_use(
     };
     authorize(seat, context, action, resource)
 }
+
+/// Of the ids of policies, in the audit log. The log has them all.
+const MAXIMUM_NOTED_CHARACTERS: usize = 256;
 
 /// Closing a tenant, a Gateway or a key for good.
 fn is_kill_switch(request: &Request, record: &Record) -> bool {

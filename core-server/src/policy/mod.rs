@@ -1,6 +1,7 @@
 //! The governance policy at work: which policies are in force, and the one place where they are asked.
 //!
 //! * [`Governance`]: what is in force; [`authorization`]: who asks what about which object; [`Authorized`]: the proof.
+//! * `delivery`: how bundles come into force, `watch`: also those that other Cores have taken.
 //! * [`budget`]: how much a Gateway may unwrap.
 //!
 //! A policy narrows what the restricted profile and the configuration allow, and widens nothing. What closes something for
@@ -8,15 +9,19 @@
 
 pub(crate) mod authorization;
 pub mod budget;
+pub(crate) mod delivery;
+pub(crate) mod watch;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use governance::{Circumstances, Policies, PolicyError, Question, Verdict, Why};
+use governance::{Circumstances, Policies, PolicyError, Question, Why};
+use key_service::audit_log::VerifierKey;
 use key_service::fault::Fault;
 use key_service::port::Clock;
 
 use crate::config::Config;
+use crate::ledger::PolicyMark;
 use crate::metrics::Metrics;
 use crate::vault::UnsealedKey;
 
@@ -51,7 +56,10 @@ pub enum Source {
 /// What is in force, replaced as a whole.
 pub struct Governance {
     region: String,
+    trusted: Vec<VerifierKey>,
     in_force: ArcSwap<InForce>,
+    /// The highest bundle that there was, where it is not in force: the store was older when the Core started.
+    highest: Mutex<Option<PolicyMark>>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
 }
@@ -59,6 +67,30 @@ pub struct Governance {
 /// Proof that a key may be used now. Made by [`Governance::decide`] only.
 pub struct Authorized {
     _asked: (),
+}
+
+/// What the policy did not permit. The log and the audit log learn why, the peer does not.
+pub struct Denied {
+    /// Why.
+    pub why: &'static str,
+    /// The ids of the policies that decided it.
+    pub policies: String,
+}
+
+impl From<Denied> for Fault {
+    fn from(_: Denied) -> Self {
+        Self::permission_denied("the policy does not permit this")
+    }
+}
+
+impl InForce {
+    /// The version of the bundle.
+    pub fn version(&self) -> Option<u64> {
+        match &self.source {
+            Source::Bundle { version, .. } => Some(*version),
+            _ => None,
+        }
+    }
 }
 
 impl Authorized {
@@ -79,7 +111,9 @@ impl Governance {
     /// Never: a test holds the built-in policies to it.
     pub fn new(config: &Config, clock: Arc<dyn Clock>, metrics: Metrics) -> Result<Self, PolicyError> {
         let in_force = ArcSwap::from_pointee(without_bundle(&config.region, config.policy.required)?);
-        Ok(Self { region: config.region.clone(), in_force, clock, metrics })
+        let trusted = delivery::trusted(&config.policy.trusted_keys);
+        let (region, highest) = (config.region.clone(), Mutex::default());
+        Ok(Self { region, trusted, in_force, highest, clock, metrics })
     }
 
     /// The region that policies are asked for.
@@ -95,30 +129,52 @@ impl Governance {
     /// Asks the policies. What they refuse is logged with the policies that decided, of which the peer learns nothing.
     ///
     /// # Errors
-    /// Permission Denied.
+    /// How it was decided.
     pub fn decide(
         &self,
         question: &Question<'_>,
         circumstances: impl FnOnce() -> Circumstances,
-    ) -> Result<Authorized, Fault> {
+    ) -> Result<Authorized, Denied> {
         let in_force = self.in_force.load();
-        let refusal = match self.ended(&in_force.source) {
-            Some(version) => {
-                tracing::warn!(
-                    version,
-                    "denied: the policy has ended, and permits nothing until a newer one is applied"
-                );
-                None
+        let denied = match self.ended(&in_force.source) {
+            Some(_) => Denied { why: "the policy has ended", policies: String::new() },
+            None => {
+                let verdict = in_force.policies.decide(question, circumstances);
+                if verdict.is_permitted() {
+                    return Ok(Authorized { _asked: () });
+                }
+                Denied { why: reason(verdict.why), policies: verdict.policies.join(",") }
             }
-            None => Some(in_force.policies.decide(question, circumstances)),
         };
-        match refusal {
-            Some(verdict) if verdict.is_permitted() => return Ok(Authorized { _asked: () }),
-            Some(verdict) => log(question, &verdict),
-            None => (),
-        }
         self.metrics.denied(question.action.name());
-        Err(Fault::permission_denied("the policy does not permit this"))
+        let Question { principal, action, resource } = question;
+        let Denied { why, policies } = &denied;
+        tracing::warn!(principal = principal.name, role = ?principal.role, %action, ?resource, why, policies, "denied");
+        Err(denied)
+    }
+
+    /// The highest bundle that is known, in force or not.
+    fn mark(&self) -> Option<PolicyMark> {
+        let in_force = match &self.in_force.load().source {
+            Source::Bundle { version, digest, .. } => {
+                Some(PolicyMark { version: *version, digest: digest.clone() })
+            }
+            _ => None,
+        };
+        let highest = self.highest.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        in_force.into_iter().chain(highest).max_by_key(|mark| mark.version)
+    }
+
+    fn remember(&self, highest: PolicyMark) {
+        *self.highest.lock().unwrap_or_else(PoisonError::into_inner) = Some(highest);
+    }
+
+    /// Until a bundle comes into force.
+    fn permit_nothing(&self) {
+        match Policies::new("", &self.region) {
+            Ok(policies) => self.in_force.store(Arc::new(InForce { policies, source: Source::Nothing })),
+            Err(error) => tracing::error!(%error, "no policies cannot be read"),
+        }
     }
 
     /// As [`decide`](Self::decide), for what is left out rather than refused.
@@ -148,14 +204,11 @@ fn without_bundle(region: &str, required: bool) -> Result<InForce, PolicyError> 
     })
 }
 
-fn log(question: &Question<'_>, verdict: &Verdict) {
-    let why = match verdict.why {
+fn reason(why: Why) -> &'static str {
+    match why {
         Why::Permitted => "permitted",
         Why::Forbidden => "forbidden",
         Why::Failed => "the policy fails",
         Why::NotPermitted => "not permitted",
-    };
-    let Question { principal, action, resource } = question;
-    let policies = verdict.policies.join(",");
-    tracing::warn!(principal = principal.name, role = ?principal.role, %action, ?resource, why, policies, "denied");
+    }
 }

@@ -21,7 +21,7 @@ const PROVED: &str = r#"krypton_core_root_probes_total{outcome="proved"}"#;
 /// A Core that proves often and waits for short leases only.
 async fn rig() -> Rig {
     let mut rig = Rig::stopped();
-    rig.front = "requests = { lease_time_seconds = 1, longest_lease_seconds = 1 }";
+    rig.front = "requests = { lease_time_seconds = 1, longest_lease_seconds = 1 }".to_owned();
     rig.roots = "probe_interval_seconds = 0.05\nsovereignty_timeout_seconds = 1\nmaximum_anchors = 3";
     rig.restart().await;
     rig

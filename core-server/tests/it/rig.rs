@@ -21,7 +21,7 @@ pub struct Rig {
     /// Further lines of the section `roots` of the configuration.
     pub roots: &'static str,
     /// Lines in front of the configuration.
-    pub front: &'static str,
+    pub front: String,
     core: Option<(Running, CancellationToken)>,
 }
 
@@ -37,11 +37,11 @@ impl Rig {
     pub fn stopped() -> Self {
         let folder = TempDir::new().unwrap();
         let pki = Pki::new(&folder.path().join("pki"));
-        Self { folder, pki, roots: "", front: "", core: None }
+        Self { folder, pki, roots: "", front: String::new(), core: None }
     }
 
     pub fn config(&self) -> Config {
-        let path = self.write_config(self.front);
+        let path = self.write_config(&self.front);
         Config::read(&path).unwrap()
     }
 
@@ -72,11 +72,36 @@ impl Rig {
             [[gateway]]
             name = "both-gateway"
             tenants = ["acme", "globex"]
+            [[gateway]]
+            name = "mail-gateway"
+            tenants = ["acme", "globex"]
+            services = ["acme/mail"]
             "#,
             roots = self.roots
         );
         std::fs::write(&path, text).unwrap();
         path
+    }
+
+    /// As [`start`](Self::start), with `more` in front of the configuration.
+    pub async fn start_with(more: &str) -> Self {
+        let mut rig = Self::stopped();
+        rig.front = more.to_owned();
+        rig.restart().await;
+        rig
+    }
+
+    /// Why the Core does not start.
+    pub async fn start_refused(&self) -> String {
+        let shutdown = CancellationToken::new();
+        match run(self.config(), shutdown.clone()).await {
+            Err(error) => error.to_string(),
+            Ok(running) => {
+                shutdown.cancel();
+                running.stopped().await;
+                panic!("the Core starts");
+            }
+        }
     }
 
     /// Stops the Core if it runs, and starts it again.

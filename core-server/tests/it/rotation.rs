@@ -14,7 +14,7 @@ const FAILED: &str = r#"krypton_core_rotations_total{reason="age",outcome="failu
 
 async fn rig(rotation: &'static str) -> Rig {
     let mut rig = Rig::stopped();
-    rig.front = rotation;
+    rig.front = rotation.to_owned();
     rig.restart().await;
     rig
 }

@@ -96,13 +96,40 @@ impl<K: Eq + Hash + Clone, H: Eq + Hash + Clone> Grantor<K, H> {
                 *latest = (*ends).max(*latest);
             }
         }
+        self.begin(keys.iter().cloned().collect(), holders)
+    }
+
+    fn begin(&mut self, keys: HashSet<K>, holders: HashMap<H, Duration>) -> Revocation {
         let revocation = Revocation(self.next_revocation);
         self.next_revocation += 1;
-        self.revocations.insert(
-            revocation.0,
-            Pending { keys: keys.iter().cloned().collect(), holders, unknown_until: self.unknown_until },
-        );
+        self.revocations.insert(revocation.0, Pending { keys, holders, unknown_until: self.unknown_until });
         revocation
+    }
+
+    /// Recalls all leases of some holders. Grant them none from before this is called on. Returns what has to be given up, too.
+    pub fn expel(&mut self, is_expelled: impl Fn(&H) -> bool, now: Duration) -> (Revocation, Vec<K>) {
+        let mut given_up = HashMap::new();
+        let mut keys = HashSet::new();
+        let mut owe = |holder: &H, ends: Duration| {
+            let latest = given_up.entry(holder.clone()).or_insert(ends);
+            *latest = ends.max(*latest);
+        };
+        for (key, holders) in &mut self.leases {
+            for (holder, ends) in holders.extract_if(|holder, ends| *ends > now && is_expelled(holder)) {
+                owe(&holder, ends);
+                keys.insert(key.clone());
+            }
+        }
+        // What they have yet to give up for others, they have yet to give up.
+        for pending in self.revocations.values() {
+            let owing = pending.holders.iter().filter(|(holder, ends)| **ends > now && is_expelled(holder));
+            for (holder, ends) in owing {
+                owe(holder, *ends);
+                keys.extend(pending.keys.iter().cloned());
+            }
+        }
+        let revocation = self.begin(keys.clone(), given_up);
+        (revocation, keys.into_iter().collect())
     }
 
     /// Keys that were revoked before this grantor started: their leases are among the unknown ones.
@@ -226,6 +253,24 @@ mod tests {
         assert!(!grantor.is_done(first, now) && !grantor.is_done(second, now));
         grantor.confirm(second, &1);
         assert!(grantor.is_done(second, now));
+    }
+
+    #[test]
+    fn who_is_expelled_gives_up_everything_and_nobody_else_does() {
+        let (mut grantor, now) = settled();
+        for key in ["a", "b"] {
+            assert!(grantor.grant(&key, &1, LEASE, now) && grantor.grant(&key, &2, LEASE, now));
+        }
+        let recall = grantor.recall(&["a"], now);
+        assert!(grantor.grant(&"c", &1, LEASE + LEASE, now));
+        let (expelled, mut keys) = grantor.expel(|holder| *holder == 1, now);
+        keys.sort_unstable();
+        assert_eq!(keys, ["a", "b", "c"]);
+        assert_eq!(grantor.holders(expelled).collect::<Vec<_>>(), [&1]);
+        assert_eq!(grantor.done_at(expelled), now + LEASE + LEASE);
+        grantor.confirm(expelled, &1);
+        assert!(grantor.is_done(expelled, now) && !grantor.is_done(recall, now));
+        assert_eq!(grantor.leases(&"b", now).map(|(holder, _)| *holder).collect::<Vec<_>>(), [2]);
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod audit;
 mod chain;
 mod dev;
 mod hsm;
+mod policy;
 mod protocol;
 mod pykmip;
 mod stack;

@@ -1,0 +1,139 @@
+//! Objects of the Core that are no keys: the policy bundle, and one for each Gateway. They are kept apart from the chain, so
+//! that who lists the chain does not meet them; operators reach them by identifier, name or Object Group.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytestring::ByteString;
+use key_service::chain::{GATEWAY_GROUP, GATEWAY_PREFIX, POLICY_OBJECT, gateway_object};
+use key_service::guard::Guard;
+use key_service::port::{Change, Clock, IndexKey, Position, Store, StoreError};
+use key_service::record::Record;
+use kmip_protocol::attribute::{Attribute, Attributes, Name};
+use kmip_protocol::enumeration::{NameType, ObjectType, State};
+
+use crate::audit::Settlements;
+use crate::chain::REGION;
+use crate::gateways::Gateways;
+use crate::policy::Governance;
+
+/// The tenant under which a store keeps them.
+pub const NAMESPACE: &str = "governance";
+
+/// Whether an identifier is that of a Gateway.
+pub fn is_gateway(unique_identifier: &str) -> bool {
+    unique_identifier.starts_with(GATEWAY_PREFIX)
+}
+
+fn is_governed(unique_identifier: &str) -> bool {
+    is_gateway(unique_identifier) || unique_identifier == POLICY_OBJECT
+}
+
+/// A new object of this kind.
+pub(crate) fn record(
+    unique_identifier: ByteString,
+    attributes: impl IntoIterator<Item = Attribute>,
+    clock: &dyn Clock,
+) -> Record {
+    let now = clock.now();
+    let dates = [Attribute::InitialDate(now), Attribute::LastChangeDate(now)];
+    Record {
+        tenant: ByteString::from_static(NAMESPACE),
+        service: ByteString::new(),
+        unique_identifier,
+        sequence: clock.stamp(),
+        version: 1,
+        object_type: ObjectType::OpaqueObject,
+        attributes: Attributes::new(attributes.into_iter().chain(dates)),
+        sealed: None,
+        further_seals: Vec::new(),
+        guard: Guard::default(),
+    }
+}
+
+/// The object of a Gateway that is let in.
+pub(crate) fn gateway_record(name: &str, clock: &dyn Clock) -> Record {
+    let unique_identifier = gateway_object(name);
+    let attributes = [
+        Attribute::Name(Name {
+            value: unique_identifier.clone(),
+            name_type: NameType::UninterpretedTextString,
+        }),
+        Attribute::ObjectGroup(ByteString::from_static(GATEWAY_GROUP)),
+        Attribute::State(State::Active),
+        Attribute::ActivationDate(clock.now()),
+    ];
+    record(unique_identifier, attributes, clock)
+}
+
+/// What an operator sees: the chain, and these objects where they are named. A Gateway that is closed is expelled, and a policy
+/// put in force, before it is answered.
+pub struct GovernedStore {
+    store: Arc<dyn Store>,
+    gateways: Arc<Gateways>,
+    governance: Arc<Governance>,
+    settlements: Arc<Settlements>,
+}
+
+impl GovernedStore {
+    /// `store`, with these objects in it.
+    pub fn new(
+        store: Arc<dyn Store>,
+        gateways: Arc<Gateways>,
+        governance: Arc<Governance>,
+        settlements: Arc<Settlements>,
+    ) -> Self {
+        Self { store, gateways, governance, settlements }
+    }
+}
+
+#[async_trait]
+impl Store for GovernedStore {
+    async fn fetch(&self, tenant: &str, unique_identifier: &str) -> Result<Option<Arc<Record>>, StoreError> {
+        let namespace = if is_governed(unique_identifier) { NAMESPACE } else { tenant };
+        self.store.fetch(namespace, unique_identifier).await
+    }
+
+    async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        let is_of_these = |record: &Arc<Record>| record.tenant == NAMESPACE;
+        let changed: Vec<Arc<Record>> =
+            changes.iter().map(Change::record).filter(|record| is_of_these(record)).cloned().collect();
+        if !changed.is_empty() && changed.len() < changes.len() {
+            let mixed = "the chain is not changed together with Gateways or the policy";
+            return Err(StoreError::Unavailable(mixed.to_owned()));
+        }
+        self.store.commit(changes).await?;
+        for record in &changed {
+            if &*record.unique_identifier == POLICY_OBJECT {
+                self.governance.adopt(record).await;
+            } else {
+                let settled = self.gateways.look_at(record).await;
+                settled
+                    .into_iter()
+                    .for_each(|settlement| self.settlements.keep(&record.unique_identifier, settlement));
+            }
+        }
+        Ok(())
+    }
+
+    async fn select(
+        &self,
+        tenant: &str,
+        key: Option<&IndexKey>,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Record>>, StoreError> {
+        let mut selected = self.store.select(tenant, key, after, limit).await?;
+        // A search without any name or group is one for keys of the chain.
+        if key.is_some() && tenant == REGION {
+            selected.extend(self.store.select(NAMESPACE, key, after, limit).await?);
+            selected.sort_by_key(|record| std::cmp::Reverse(record.sequence));
+            selected.truncate(limit);
+        }
+        Ok(selected)
+    }
+
+    async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
+        self.store.tenants().await
+    }
+}

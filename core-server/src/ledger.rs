@@ -1,0 +1,373 @@
+//! The ledger: what was closed for good, and the highest policy, written down in the state folder besides the store. A store
+//! that is restored from an older copy does not know of it; the ledger does, and says so.
+//!
+//! It is a text file, one line an entry, appended and forced to the disk before a closing is answered:
+//!
+//! ```text
+//! krypton-ledger v1
+//! closed region Compromised 6f1c0b52-6d4e-4a0e-9d8e-0f2b6f0f7f11
+//! closed governance Deactivated gateway:gateway-1
+//! policy 7 9f86d081884c7d65...
+//! ```
+//!
+//! A line without its end was torn when the power failed: its closing was not answered. How far this goes, SECURITY.md says.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use bytestring::ByteString;
+use key_service::chain::{POLICY_DIGEST, POLICY_OBJECT, POLICY_VERSION, own_value};
+use key_service::port::{Change, IndexKey, Position, Region, Store, StoreError};
+use key_service::record::Record;
+use kmip_protocol::attribute::Attribute;
+use kmip_protocol::enumeration::State;
+use thiserror::Error;
+
+use crate::chain::{Level, REGION, is_reserved_name};
+use crate::governed::NAMESPACE;
+use crate::metrics::Metrics;
+
+const FIRST_LINE: &str = "krypton-ledger v1\n";
+const FILE: &str = "ledger";
+
+/// Closed objects that an error names.
+const NAMED: usize = 3;
+
+/// Records that are looked through in one go.
+const PAGE_RECORDS: usize = 1_000;
+
+/// Why a Core does not start on a store.
+#[derive(Debug, Error)]
+pub enum LedgerError {
+    /// The file cannot be used.
+    #[error("cannot use the ledger {path}: {error}", path = path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Somebody has edited it, or the disk is damaged.
+    #[error("line {line} of the ledger {path} makes no sense", path = path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// The line, from 1.
+        line: usize,
+    },
+    /// The store does not answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The store is older than what the ledger remembers.
+    #[error(
+        "the store is older than this Core remembers: {0}. Restore a newer copy; or set policy.accept_older_store, and all \
+         that the ledger has as closed is closed again"
+    )]
+    Behind(String),
+}
+
+/// The highest policy that was in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PolicyMark {
+    /// Its version.
+    pub version: u64,
+    /// SHA-256 of its text.
+    pub digest: String,
+}
+
+/// What is written down.
+#[derive(Default)]
+struct Entries {
+    closed: HashMap<(String, String), State>,
+    policy: Option<PolicyMark>,
+}
+
+/// The ledger of a Core.
+pub struct Ledger {
+    path: PathBuf,
+    entries: Mutex<Entries>,
+    /// Lines that wait for whoever writes.
+    waiting: Mutex<String>,
+    file: Mutex<File>,
+    metrics: Metrics,
+}
+
+impl Ledger {
+    /// Reads the ledger in a folder, or begins one.
+    ///
+    /// # Errors
+    /// If it cannot be read, or makes no sense.
+    pub fn open(folder: &Path, metrics: Metrics) -> Result<Self, LedgerError> {
+        let path = folder.join(FILE);
+        let failed = |error| LedgerError::File { path: path.clone(), error };
+        let options = || {
+            let mut options = OpenOptions::new();
+            options.read(true).append(true).create(true).mode(0o600);
+            options
+        };
+        let mut file = options().open(&path).map_err(failed)?;
+        let mut text = String::new();
+        file.read_to_string(&mut text).map_err(failed)?;
+        let whole = text.rfind('\n').map_or(0, |end| end + 1);
+        if whole < text.len() {
+            tracing::warn!(path = %path.display(), "the last entry of the ledger is torn and was left out");
+            file.set_len(whole as u64).map_err(failed)?;
+        }
+        let entries =
+            read(&text[..whole]).map_err(|line| LedgerError::Damaged { path: path.clone(), line })?;
+        if whole == 0 {
+            file.write_all(FIRST_LINE.as_bytes()).map_err(failed)?;
+        }
+        file.sync_all().and_then(|()| File::open(folder)?.sync_all()).map_err(failed)?;
+        let (waiting, file) = (Mutex::default(), Mutex::new(file));
+        Ok(Self { path, entries: Mutex::new(entries), waiting, file, metrics })
+    }
+
+    /// The highest policy that was in force.
+    pub fn policy(&self) -> Option<PolicyMark> {
+        self.entries().policy.clone()
+    }
+
+    /// Whether an object was closed.
+    pub fn has_closed(&self, namespace: &str, unique_identifier: &str) -> bool {
+        self.entries().closed.contains_key(&(namespace.to_owned(), unique_identifier.to_owned()))
+    }
+
+    /// Compares a store with what is written down. Where the store is behind, it is refused, or `accepted`: then all that was
+    /// closed is closed again.
+    ///
+    /// # Errors
+    /// [`LedgerError::Behind`]; or the store does not answer.
+    pub async fn judge(&self, store: &dyn Store, accepted: bool) -> Result<(), LedgerError> {
+        let closed: Vec<(String, String)> = self.entries().closed.keys().cloned().collect();
+        let mut reopened = Vec::new();
+        for (namespace, unique_identifier) in closed {
+            let record = store.fetch(&namespace, &unique_identifier).await?;
+            reopened.extend(record.filter(|record| !is_closed(record)));
+        }
+        let policy_behind = self.policy_behind(store).await?;
+        if reopened.is_empty() && policy_behind.is_none() {
+            return Ok(());
+        }
+        let named = reopened.iter().take(NAMED).map(|record| {
+            let what = crate::chain::tenant(record)
+                .map(|tenant| format!(" ({} of {tenant})", Level::of(record).name()))
+                .unwrap_or_default();
+            format!("{}{what} was closed and is open in it", record.unique_identifier)
+        });
+        let mut found: Vec<String> = named.chain(policy_behind).collect();
+        if reopened.len() > NAMED {
+            found.push(format!("{} more were closed and are open in it", reopened.len() - NAMED));
+        }
+        let found = found.join("; ");
+        if !accepted {
+            return Err(LedgerError::Behind(found));
+        }
+        tracing::error!(
+            found,
+            "the store is older than this Core remembers; what was closed is closed again"
+        );
+        for record in reopened {
+            close_again(store, &record).await?;
+        }
+        Ok(())
+    }
+
+    async fn policy_behind(&self, store: &dyn Store) -> Result<Option<String>, LedgerError> {
+        let Some(mark) = self.policy() else { return Ok(None) };
+        let found = store.fetch(NAMESPACE, POLICY_OBJECT).await?.and_then(|record| mark_of(&record));
+        Ok(match found {
+            None => Some(format!("policy {} was in force and is not in it", mark.version)),
+            Some(found) if found.version < mark.version => {
+                Some(format!("policy {} was in force, and it has policy {}", mark.version, found.version))
+            }
+            Some(found) if found.version == mark.version && found.digest != mark.digest => {
+                Some(format!("it has another policy {} than was in force", mark.version))
+            }
+            Some(_) => None,
+        })
+    }
+
+    /// Takes down what was closed by others, or before there was a ledger.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn catch_up(self: &Arc<Self>, store: &dyn Store) -> Result<(), StoreError> {
+        for namespace in [REGION, NAMESPACE] {
+            let mut after = None;
+            loop {
+                let page = store.select(namespace, None, after, PAGE_RECORDS).await?;
+                self.note(&page).await;
+                match page.last() {
+                    Some(last) if page.len() >= PAGE_RECORDS => after = Some(last.sequence),
+                    _ => break,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes down what of these records is closed, and the policy among them. A ledger that cannot be written raises an alarm
+    /// and stops nothing: whatever is closed stays closed.
+    pub async fn note(self: &Arc<Self>, records: &[Arc<Record>]) {
+        if self.put_down(records) {
+            let ledger = Arc::clone(self);
+            // A panic in there has been reported as such.
+            let _ = tokio::task::spawn_blocking(move || ledger.write()).await;
+        }
+    }
+
+    /// Writes what waits. Those who come while somebody writes are written together by the next.
+    fn write(&self) {
+        let mut file = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let lines = std::mem::take(&mut *self.waiting.lock().unwrap_or_else(PoisonError::into_inner));
+        if lines.is_empty() {
+            return;
+        }
+        let written = file.write_all(lines.as_bytes()).and_then(|()| file.sync_data());
+        if let Err(error) = written {
+            self.metrics.ledger_failures.inc();
+            tracing::error!(path = %self.path.display(), %error, "the ledger cannot be written: an older store would not be noticed");
+        }
+    }
+
+    /// Lets what is new wait to be written; returns whether anything is.
+    fn put_down(&self, records: &[Arc<Record>]) -> bool {
+        let mut lines = String::new();
+        let mut entries = self.entries();
+        // Tombstones of Gateways' objects are no part of it.
+        let is_kept = |record: &&Arc<Record>| record.tenant == REGION || record.tenant == NAMESPACE;
+        for record in records.iter().filter(is_kept) {
+            if &*record.unique_identifier == POLICY_OBJECT && record.tenant == NAMESPACE {
+                if let Some(mark) = mark_of(record)
+                    && entries.policy.as_ref().is_none_or(|known| known.version < mark.version)
+                {
+                    lines += &format!("policy {} {}\n", mark.version, mark.digest);
+                    entries.policy = Some(mark);
+                }
+            } else if let Some(state) = record.state().filter(|_| is_closed(record)) {
+                let key = (record.tenant.to_string(), record.unique_identifier.to_string());
+                let line = format!("closed {} {state:?} {}\n", key.0, key.1);
+                if let Entry::Vacant(entry) = entries.closed.entry(key) {
+                    entry.insert(state);
+                    lines += &line;
+                }
+            }
+        }
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_str(&lines);
+        !lines.is_empty()
+    }
+
+    fn entries(&self) -> MutexGuard<'_, Entries> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether an object is closed for good: a tenant or Gateway that is no longer let in, an L3 that opens nothing any more. An
+/// L3 that was only retired still opens what it sealed.
+fn is_closed(record: &Record) -> bool {
+    let Some(state) = record.state() else { return false };
+    match Level::of(record) {
+        Level::L3 => matches!(state, State::Compromised | State::Destroyed | State::DestroyedCompromised),
+        _ => !matches!(state, State::PreActive | State::Active),
+    }
+}
+
+async fn close_again(store: &dyn Store, record: &Record) -> Result<(), StoreError> {
+    let mut closed = Record::clone(record);
+    closed.version += 1;
+    closed.set(Attribute::State(State::Compromised));
+    // No key that is closed is the Active one of its service.
+    closed.attributes.instances.retain(|instance| !is_reserved_name(&instance.attribute));
+    store.commit(vec![Change::Replace(Arc::new(closed))]).await
+}
+
+/// What a record of a policy says about itself.
+pub(crate) fn mark_of(record: &Record) -> Option<PolicyMark> {
+    let value = |name| own_value(record.attributes.iter(), name);
+    let version = value(POLICY_VERSION)?.parse().ok()?;
+    Some(PolicyMark { version, digest: value(POLICY_DIGEST)?.to_string() })
+}
+
+/// Reads the lines of a ledger; fails with the line that makes no sense.
+fn read(text: &str) -> Result<Entries, usize> {
+    let mut entries = Entries::default();
+    for (index, line) in text.lines().enumerate() {
+        let understood = match line.split_once(' ') {
+            _ if index == 0 => line == FIRST_LINE.trim_end(),
+            Some(("closed", rest)) => read_closed(rest, &mut entries).is_some(),
+            Some(("policy", rest)) => read_policy(rest, &mut entries).is_some(),
+            _ => false,
+        };
+        if !understood {
+            return Err(index + 1);
+        }
+    }
+    Ok(entries)
+}
+
+fn read_closed(text: &str, entries: &mut Entries) -> Option<()> {
+    let (namespace, rest) = text.split_once(' ')?;
+    let (state, unique_identifier) = rest.split_once(' ')?;
+    let known = [State::Deactivated, State::Compromised, State::Destroyed, State::DestroyedCompromised];
+    let state = known.into_iter().find(|known| format!("{known:?}") == state)?;
+    entries.closed.insert((namespace.to_owned(), unique_identifier.to_owned()), state);
+    Some(())
+}
+
+fn read_policy(text: &str, entries: &mut Entries) -> Option<()> {
+    let (version, digest) = text.split_once(' ')?;
+    entries.policy = Some(PolicyMark { version: version.parse().ok()?, digest: digest.to_owned() });
+    Some(())
+}
+
+/// A store whose closings are written down in the ledger before they are answered, whoever commits them.
+pub struct LedgeredStore {
+    store: Arc<dyn Store>,
+    ledger: Arc<Ledger>,
+}
+
+impl LedgeredStore {
+    /// `store`, written down in `ledger`.
+    pub fn new(store: Arc<dyn Store>, ledger: Arc<Ledger>) -> Self {
+        Self { store, ledger }
+    }
+}
+
+#[async_trait]
+impl Store for LedgeredStore {
+    async fn fetch(&self, tenant: &str, unique_identifier: &str) -> Result<Option<Arc<Record>>, StoreError> {
+        self.store.fetch(tenant, unique_identifier).await
+    }
+
+    async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        let changed: Vec<Arc<Record>> = changes.iter().map(|change| Arc::clone(change.record())).collect();
+        self.store.commit(changes).await?;
+        self.ledger.note(&changed).await;
+        Ok(())
+    }
+
+    async fn select(
+        &self,
+        tenant: &str,
+        key: Option<&IndexKey>,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Record>>, StoreError> {
+        self.store.select(tenant, key, after, limit).await
+    }
+
+    async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
+        self.store.tenants().await
+    }
+
+    fn region(&self) -> Option<Arc<dyn Region>> {
+        self.store.region()
+    }
+}
