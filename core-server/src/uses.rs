@@ -1,5 +1,5 @@
 //! How often each L3 has wrapped and unwrapped. Counted in memory, and written down into the record of the L3 now and then by
-//! the [steward](crate::steward): a crash forgets what was counted since, a wrap writes nothing.
+//! the `steward`: a crash forgets what was counted since, a wrap writes nothing.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,6 +1,6 @@
 //! The governance policy at work: which policies are in force, and the one place where they are asked.
 //!
-//! * [`Governance`]: what is in force; [`authorization`]: who asks what about which object; [`Authorized`]: the proof.
+//! * [`Governance`]: what is in force; `authorization`: who asks what about which object; [`Authorized`]: the proof.
 //! * `delivery`: how bundles come into force, `watch`: also those that other Cores have taken.
 //! * [`budget`]: how much a Gateway may unwrap.
 //!
