@@ -97,6 +97,8 @@ impl AuthenticatedStore {
         let (is_new, record) = match change {
             Change::Insert(record) => (true, record),
             Change::Replace(record) => (false, record),
+            // Of another store: what vouches for it has come with it.
+            Change::Import(record) => return Ok(Change::Import(record)),
         };
         let mut record = Record::clone(&record);
         // What was in doubt when it was read is not vouched for now: it may be anybody's.

@@ -80,7 +80,7 @@ impl Store for BuryingStore {
     async fn commit(&self, mut changes: Vec<Change>) -> Result<(), StoreError> {
         let mut graves = Vec::new();
         for change in &mut changes {
-            let (Change::Insert(record) | Change::Replace(record)) = change;
+            let (Change::Insert(record) | Change::Replace(record) | Change::Import(record)) = change;
             if record.is_destroyed() && record.guard.burial == Burial::None {
                 let record = Arc::make_mut(record);
                 record.guard.burial = Burial::Pending;

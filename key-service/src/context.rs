@@ -221,12 +221,14 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// Records that this batch makes and the store does not have yet, the newest first.
-    pub fn pending_inserts(&self) -> impl Iterator<Item = &Arc<Record>> {
-        self.changes.iter().rev().filter_map(|change| match change {
-            Change::Insert(record) => Some(record),
-            Change::Replace(_) => None,
-        })
+    /// Records that this batch has changed and the store does not know so yet, as they are to be: the newest first.
+    pub fn pending(&self) -> Vec<Arc<Record>> {
+        let now = self.service.clock.now();
+        let records =
+            self.changes.iter().map(|change| lifecycle_dates::settle(Arc::clone(change.record()), now));
+        let mut records: Vec<_> = records.collect();
+        records.sort_by_key(|record| std::cmp::Reverse(record.sequence));
+        records
     }
 
     /// Makes a new object when the item (or the whole batch, for Undo) has succeeded.
@@ -248,7 +250,7 @@ impl<'a> Context<'a> {
             pending.rev().find(|change| change.record().unique_identifier == record.unique_identifier);
         match earlier {
             // The store never saw the earlier change: the two become one.
-            Some(Change::Insert(earlier) | Change::Replace(earlier)) => {
+            Some(Change::Insert(earlier) | Change::Replace(earlier) | Change::Import(earlier)) => {
                 record.version = earlier.version;
                 *earlier = Arc::new(record);
             }

@@ -186,5 +186,5 @@ pub fn burial_pending() -> IndexKey {
 
 /// As the index keys of attributes: the tag, and a digest of the value.
 fn index_key(tag: Tag, value: &[u8]) -> IndexKey {
-    crate::record::digest_key(tag.value(), value)
+    crate::index::digest_key(tag.value(), value)
 }

@@ -7,6 +7,7 @@
 //!   [`replacement`]: the rules.
 //! * [`key_material`], [`parameters`]: keys and their parameters as cryptography takes them; [`wrapping`]: key wrapping.
 //! * [`chain`]: what Core and Gateway agree on.
+//! * `index`: by what records are found; `search`: finding them.
 //! * [`port`]: storage, sealing, time, randomness, audit; [`store`]: the stores.
 //! * [`audit_log`]: what happened, for good, and receipts of it; [`auditing`]: what is recorded of requests.
 //! * [`lease`]: why a Revoke means revoked; [`region`]: with several Cores, too.
@@ -25,6 +26,7 @@ pub mod creation;
 pub mod crypto;
 pub mod fault;
 pub mod guard;
+mod index;
 pub mod key_material;
 pub mod lease;
 pub mod lifecycle_dates;
@@ -37,6 +39,7 @@ pub mod record;
 pub mod region;
 pub mod replacement;
 mod response_room;
+mod search;
 pub mod service;
 pub mod store;
 pub mod streams;

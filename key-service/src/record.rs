@@ -16,6 +16,8 @@ use kmip_ttlv::{Error, Limits, Reader, Writer};
 
 use crate::fault::Fault;
 use crate::guard::Guard;
+use crate::index;
+pub use crate::index::{INDEX_VERSION, index_key, outlives_destruction};
 use crate::port::{Binding, IndexKey, Sealed};
 
 /// What a store keeps of an object.
@@ -179,10 +181,7 @@ impl Record {
     /// The keys by which the record is found. A destroyed object is found by its identifier, by what guards it, and by
     /// [what outlives it](outlives_destruction).
     pub fn index_keys(&self) -> Vec<IndexKey> {
-        let is_destroyed = self.is_destroyed();
-        let indexed =
-            self.attributes.iter().filter(|attribute| !is_destroyed || outlives_destruction(attribute));
-        indexed.filter_map(index_key).chain(self.guard.index_keys()).collect()
+        index::keys(self)
     }
 
     /// Those keys that no other live object of the tenant may have: the names.
@@ -214,64 +213,11 @@ fn read_sealed(reader: &mut Reader<'_>) -> Result<Option<Sealed>, Error> {
     Ok(Some(sealed))
 }
 
-/// Counts the changes of what [`Record::index_keys`] yields: a store whose index is of another version has to be indexed
-/// anew, or what it hides would be taken for absent.
-pub const INDEX_VERSION: u64 = 1;
-
-/// The index key of an attribute, for those by which it pays to look: few objects share a value of them.
-pub fn index_key(attribute: &Attribute) -> Option<IndexKey> {
-    let (prefix, value): (u32, Vec<u8>) = match attribute {
-        Attribute::Name(name) => (tag::NAME.value(), name.value.as_bytes().to_vec()),
-        Attribute::AlternativeName(name) => (tag::ALTERNATIVE_NAME.value(), name.value.as_bytes().to_vec()),
-        Attribute::ObjectGroup(group) => (tag::OBJECT_GROUP.value(), group.as_bytes().to_vec()),
-        Attribute::ApplicationSpecificInformation(information) => {
-            let mut value = information.namespace.as_bytes().to_vec();
-            value.push(0);
-            value.extend_from_slice(information.data.as_deref().unwrap_or_default().as_bytes());
-            (tag::APPLICATION_SPECIFIC_INFORMATION.value(), value)
-        }
-        Attribute::Custom(custom) => {
-            let mut writer = Writer::new();
-            writer.text_string(tag::VENDOR_IDENTIFICATION, &custom.vendor);
-            writer.text_string(tag::ATTRIBUTE_NAME, &custom.name);
-            custom.value.write(&mut writer, tag::ATTRIBUTE_VALUE, V2_1);
-            (tag::ATTRIBUTE.value(), writer.as_slice().to_vec())
-        }
-        _ => return None,
-    };
-    Some(digest_key(prefix, &value))
-}
-
-/// Attributes that a destroyed object is found by: those by which the Core tells whose an object of the chain was. A service
-/// whose keys are all destroyed is closed; it is not one that never was.
-pub fn outlives_destruction(attribute: &Attribute) -> bool {
-    matches!(attribute, Attribute::Custom(custom) if custom.vendor == crate::chain::VENDOR)
-}
-
-/// A tag and a digest, which bounds the length of the key whatever the client wrote.
-pub(crate) fn digest_key(prefix: u32, value: &[u8]) -> IndexKey {
-    let mut key = prefix.to_be_bytes()[1..].to_vec();
-    key.extend_from_slice(&crate::crypto::sha256(value)[..INDEX_DIGEST_BYTES]);
-    IndexKey(Bytes::from(key))
-}
-
-/// Bytes of a value's SHA-256 in its index key: matches are compared in full afterwards.
-const INDEX_DIGEST_BYTES: usize = 20;
-
 /// The attributes of a record as a set: the rules of who may change what are elsewhere.
 impl Record {
     /// The date that an attribute holds.
     pub fn date(&self, attribute_type: AttributeType) -> Option<DateTime> {
-        match self.attribute(attribute_type)? {
-            Attribute::ActivationDate(date)
-            | Attribute::ArchiveDate(date)
-            | Attribute::DeactivationDate(date)
-            | Attribute::InitialDate(date)
-            | Attribute::LastChangeDate(date)
-            | Attribute::ProcessStartDate(date)
-            | Attribute::ProtectStopDate(date) => Some(*date),
-            _ => None,
-        }
+        index::date(self.attribute(attribute_type)?)
     }
 
     /// The first object that a link of this type leads to.

@@ -1,9 +1,9 @@
 //! Locate (6.1.28): finds objects by their attributes.
 //!
-//! The most selective criterion picks an index of the store; every record that it yields is then compared in full. A
-//! criterion that cannot be compared is refused: leaving it out would widen the answer.
+//! The criteria say which parts of the index can hold matches; whichever leaves out the most is followed, and every record that
+//! it yields is compared in full. A criterion that cannot be compared is refused: leaving it out would widen the answer.
 
-use std::sync::Arc;
+use std::ops::RangeInclusive;
 
 use bytestring::ByteString;
 use kmip_protocol::attribute::{Attribute, AttributeType, Attributes};
@@ -15,14 +15,15 @@ use kmip_protocol::operation::{LocateRequest, LocateResponse};
 use super::get_attributes::attributes;
 use crate::context::Context;
 use crate::fault::Fault;
-use crate::port::IndexKey;
-use crate::record::{Record, index_key, outlives_destruction};
+use crate::index::{self, Part, date, index_key};
+use crate::record::{Record, outlives_destruction};
+use crate::search::{Search, Source};
 
 /// Criteria of one Locate: each is compared with every record that is looked at.
 const MAXIMUM_CRITERIA: usize = 32;
 
-/// Records fetched from the store in one go.
-const PAGE_RECORDS: usize = 256;
+/// Criteria that are asked which part of the index they leave.
+const MAXIMUM_SOURCES: usize = 8;
 
 pub(super) async fn handle(
     context: &mut Context<'_>,
@@ -75,26 +76,24 @@ async fn find(
         }
         return Ok(Located { total: Some(matched), identifiers });
     }
-    for record in context.pending_inserts() {
+    let pending = context.pending();
+    for record in &pending {
         take(record);
     }
-    let key = criteria.index_key();
-    let mut after = None;
-    loop {
+    let is_pending =
+        |record: &Record| pending.iter().any(|pending| pending.unique_identifier == record.unique_identifier);
+    let mut search = Search::new(criteria.sources());
+    while let Some(records) = search.next(context).await? {
         // A long search lets others have their turn.
         tokio::task::yield_now().await;
-        let page: Vec<Arc<Record>> = context.select(key.as_ref(), after, PAGE_RECORDS).await?;
-        for record in &page {
+        for record in records.iter().filter(|record| !is_pending(record)) {
             // The search goes on past a full answer only where it is about to end anyway.
-            if take(record) && page.len() == PAGE_RECORDS {
+            if take(record) && !search.is_over() {
                 return Ok(Located { total: None, identifiers });
             }
         }
-        match page.last() {
-            Some(last) if page.len() == PAGE_RECORDS => after = Some(last.sequence),
-            _ => return Ok(Located { total: Some(matched), identifiers }),
-        }
     }
+    Ok(Located { total: Some(matched), identifiers })
 }
 
 /// What is looked for.
@@ -133,22 +132,29 @@ impl<'a> Criteria<'a> {
         })
     }
 
-    /// The index that the fewest records are expected under. Destroyed objects are in few.
-    fn index_key(&self) -> Option<IndexKey> {
+    /// Parts of the index that hold all matches, as each criterion says. Destroyed objects are in few.
+    fn sources(&self) -> Vec<Source> {
         let with_destroyed = self.storage_status_mask.contains(StorageStatusMask::DESTROYED_STORAGE);
-        let selectivity = |attribute: &&Attribute| match attribute {
-            Attribute::Name(_) => 0,
-            Attribute::ApplicationSpecificInformation(_) => 1,
-            Attribute::AlternativeName(_) => 2,
-            Attribute::Custom(_) => 3,
-            _ => 4,
-        };
-        self.attributes
-            .iter()
-            .filter(|attribute| !with_destroyed || outlives_destruction(attribute))
-            .filter(|attribute| index_key(attribute).is_some())
-            .min_by_key(selectivity)
-            .and_then(index_key)
+        let criteria =
+            self.attributes.iter().filter(|attribute| !with_destroyed || outlives_destruction(attribute));
+        let criteria: Vec<_> = criteria.collect();
+        let name = criteria.iter().find(|attribute| matches!(attribute, Attribute::Name(_)));
+        // No other criterion can leave out more than a name.
+        let criteria = name.map_or_else(|| criteria.clone(), |name| vec![name]);
+        let parts = criteria.into_iter().filter_map(|attribute| self.parts(attribute));
+        let sources: Vec<_> = parts.take(MAXIMUM_SOURCES).map(Source::new).collect();
+        if sources.is_empty() { vec![Source::new(vec![Part::whole(None)])] } else { sources }
+    }
+
+    fn parts(&self, wanted: &Attribute) -> Option<Vec<Part>> {
+        match (wanted, date(wanted)) {
+            (Attribute::State(state), _) => Some(index::state_parts(*state)),
+            (_, Some(_)) => {
+                let range = self.range(wanted)?;
+                index::date_parts(wanted.attribute_type()?, *range.start(), *range.end())
+            }
+            _ => index_key(wanted).map(|key| vec![Part::whole(Some(key))]),
+        }
     }
 
     fn matches(&self, record: &Record) -> bool {
@@ -179,16 +185,17 @@ impl<'a> Criteria<'a> {
         }
     }
 
-    /// One date has to be met exactly, two are the ends of a range (6.1.28).
     fn matches_dates(&self, record: &Record, wanted: &Attribute) -> bool {
-        let attribute_type = wanted.attribute_type();
-        let same = |attribute: &&Attribute| attribute.attribute_type() == attribute_type;
-        let wanted: Vec<DateTime> = self.attributes.iter().filter(same).filter_map(date).collect();
+        let same = |attribute: &&Attribute| attribute.attribute_type() == wanted.attribute_type();
         let present = record.attributes.iter().find(same).and_then(date);
-        match (present, wanted.iter().min(), wanted.iter().max()) {
-            (Some(present), Some(from), Some(to)) => (*from..=*to).contains(&present),
-            _ => false,
-        }
+        present.zip(self.range(wanted)).is_some_and(|(present, range)| range.contains(&present))
+    }
+
+    /// One date has to be met exactly, two are the ends of a range (6.1.28).
+    fn range(&self, wanted: &Attribute) -> Option<RangeInclusive<DateTime>> {
+        let same = |attribute: &&Attribute| attribute.attribute_type() == wanted.attribute_type();
+        let dates = || self.attributes.iter().filter(same).filter_map(date);
+        Some(dates().min()?..=dates().max()?)
     }
 }
 
@@ -211,21 +218,4 @@ fn refuse_more_than_a_range(attributes: &Attributes) -> Result<(), Fault> {
         }
     }
     Ok(())
-}
-
-fn date(attribute: &Attribute) -> Option<DateTime> {
-    match attribute {
-        Attribute::ActivationDate(date)
-        | Attribute::ArchiveDate(date)
-        | Attribute::CompromiseDate(date)
-        | Attribute::CompromiseOccurrenceDate(date)
-        | Attribute::DeactivationDate(date)
-        | Attribute::DestroyDate(date)
-        | Attribute::InitialDate(date)
-        | Attribute::LastChangeDate(date)
-        | Attribute::OriginalCreationDate(date)
-        | Attribute::ProcessStartDate(date)
-        | Attribute::ProtectStopDate(date) => Some(*date),
-        _ => None,
-    }
 }

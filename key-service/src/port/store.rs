@@ -1,5 +1,6 @@
 //! The port for storage: records by identifier, an index for Locate, and atomic changes guarded by versions.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -17,13 +18,15 @@ pub enum Change {
     Insert(Arc<Record>),
     /// The next version of a record: fails unless the stored version is the one before.
     Replace(Arc<Record>),
+    /// A record of another store, of whatever version it has there. Fails if the identifier or one of its names is taken.
+    Import(Arc<Record>),
 }
 
 impl Change {
     /// The record as it is to be.
     pub fn record(&self) -> &Arc<Record> {
         match self {
-            Self::Insert(record) | Self::Replace(record) => record,
+            Self::Insert(record) | Self::Replace(record) | Self::Import(record) => record,
         }
     }
 }
@@ -96,5 +99,13 @@ pub trait Store: Send + Sync + 'static {
     /// What several Cores on this store need to act as one; `None` where it serves one alone.
     fn region(&self) -> Option<Arc<dyn Region>> {
         None
+    }
+
+    /// Copies the store as it is now into the new directory `target`, while it goes on being used.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`] for stores that are backed up by their servers' own means, or not at all.
+    async fn back_up(&self, _target: &Path) -> Result<(), StoreError> {
+        Err(StoreError::Unavailable("a store of this kind is not copied by its user".to_owned()))
     }
 }

@@ -6,7 +6,7 @@ mod metrics;
 mod postgres;
 mod redis;
 #[cfg(test)]
-mod suite;
+pub(crate) mod suite;
 mod transition;
 mod value;
 
@@ -156,7 +156,14 @@ pub async fn open(url: &StoreUrl, settings: &StoreSettings) -> Result<Arc<dyn St
             let opening = tokio::task::spawn_blocking(move || EmbeddedStore::open(&directory, limits));
             Ok(Arc::new(opening.await.map_err(|error| OpenError::NotOpened(error.to_string()))??))
         }
-        StoreUrl::Redis(url) => Ok(Arc::new(RedisStore::open(url).await?)),
+        StoreUrl::Redis(url) if settings.purpose == Purpose::Gateway => {
+            Ok(Arc::new(RedisStore::open(url, settings.metrics.clone()).await?))
+        }
+        // Several Cores could not act as one there.
+        StoreUrl::Redis(_) => {
+            let what = "the Core keeps its records in an embedded store or in PostgreSQL".to_owned();
+            Err(OpenError::Server { kind: "redis", what })
+        }
         StoreUrl::Postgres(url) => {
             Ok(Arc::new(PostgresStore::open(url, &settings.purpose, settings.metrics.clone()).await?))
         }

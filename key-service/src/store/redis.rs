@@ -12,14 +12,15 @@ mod url;
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Instant;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use bytestring::ByteString;
 use fred::types::Value;
 
-use super::OpenError;
 use super::transition::Prepared;
+use super::{OpenError, StoreMetrics};
 use crate::port::{Change, IndexKey, Position, Store, StoreError};
 use crate::record::{INDEX_VERSION, Record};
 use connections::{Connections, Script};
@@ -35,6 +36,7 @@ pub struct RedisStore {
     select: Script,
     guard: Guard,
     wait_replicas: u32,
+    metrics: StoreMetrics,
     /// Those that are surely in the set of tenants.
     tenants: RwLock<HashSet<ByteString>>,
 }
@@ -48,12 +50,12 @@ impl RedisStore {
     ///
     /// # Errors
     /// If the URL is wrong, the server cannot be reached, or it may lose what it acknowledges.
-    pub async fn open(url: &str) -> Result<Self, OpenError> {
+    pub async fn open(url: &str, metrics: StoreMetrics) -> Result<Self, OpenError> {
         let refuse = |what: String| OpenError::Server { kind: "redis", what };
         let url: RedisUrl =
             url.parse().map_err(|error: url::UrlError| refuse(format!("its URL: {error}")))?;
-        let writes = Connections::open(&url).await.map_err(refuse)?;
-        let reads = Connections::open(&url).await.map_err(refuse)?;
+        let writes = Connections::open(&url, metrics.clone()).await.map_err(refuse)?;
+        let reads = Connections::open(&url, metrics.clone()).await.map_err(refuse)?;
         let guard = Guard::new(url.durability);
         guard.check(&writes).await.map_err(refuse)?;
         let store = Self {
@@ -63,6 +65,7 @@ impl RedisStore {
             select: Script::new(include_str!("redis/select.lua")),
             guard,
             wait_replicas: url.wait_replicas,
+            metrics,
             tenants: RwLock::default(),
         };
         store.judge_format().await.map_err(refuse)?;
@@ -117,7 +120,7 @@ impl RedisStore {
             );
             arguments.push(layout::seal(&step.record, &step.bytes));
         }
-        let client = self.writes.client();
+        let (client, started) = (self.writes.client(), Instant::now());
         let answer =
             self.writes.run(client, &self.commit, keys, arguments).await.inspect_err(|_| self.forget())?;
         match &*text(answer.into_iter().next()) {
@@ -130,6 +133,7 @@ impl RedisStore {
         if self.wait_replicas > 0 && mode == COMMIT {
             self.writes.wait(client, self.wait_replicas, &index).await?;
         }
+        self.metrics.transacted(1, started.elapsed());
         Ok(())
     }
 
@@ -186,20 +190,23 @@ fn steps(changes: Vec<Prepared>) -> (Vec<Step>, Option<StoreError>) {
         let place = places.get(&record.unique_identifier);
         let version = record.version;
         match (&change, place.map(|place| &mut steps[*place])) {
-            (Change::Insert(_), Some(_)) => return (steps, Some(StoreError::IdentifierTaken)),
+            (Change::Insert(_) | Change::Import(_), Some(_)) => {
+                return (steps, Some(StoreError::IdentifierTaken));
+            }
             (Change::Replace(_), Some(step)) if step.record.version.checked_add(1) == Some(version) => {
                 (step.record, step.bytes) = (record, bytes);
             }
             (Change::Replace(_), Some(_)) => return (steps, Some(StoreError::Conflict)),
             (_, None) => {
+                let is_import = matches!(change, Change::Import(_));
                 let version_before = match change {
-                    Change::Insert(_) => None,
+                    Change::Insert(_) | Change::Import(_) => None,
                     // Version 0 is never stored: a conflict.
                     Change::Replace(_) => Some(version.wrapping_sub(1)),
                 };
                 places.insert(record.unique_identifier.clone(), steps.len());
                 steps.push(Step { record, bytes, version_before });
-                if version_before.is_none() && version != 1 {
+                if version_before.is_none() && version != 1 && !is_import {
                     return (steps, Some(StoreError::Conflict));
                 }
             }
@@ -211,7 +218,11 @@ fn steps(changes: Vec<Prepared>) -> (Vec<Step>, Option<StoreError>) {
 #[async_trait]
 impl Store for RedisStore {
     async fn fetch(&self, tenant: &str, unique_identifier: &str) -> Result<Option<Arc<Record>>, StoreError> {
-        let stored = self.reads.get(layout::records(tenant) + unique_identifier).await?;
+        let key = layout::records(tenant) + unique_identifier;
+        let stored = match self.reads.get(key.clone()).await {
+            Err(error) if self.reads.may_read_again(&error) => self.reads.get(key).await?,
+            stored => stored?,
+        };
         stored.map(|stored| layout::open(stored, tenant, unique_identifier)).transpose()
     }
 
@@ -249,7 +260,12 @@ impl Store for RedisStore {
         loop {
             // More than the limit where one moment has made more; a damaged record is made up for.
             let asked = limit.saturating_sub(page.len()).min(CHUNK_RECORDS);
-            let (more, rows) = self.select_chunk(tenant, key, &cursor, asked).await?;
+            let (more, rows) = match self.select_chunk(tenant, key, &cursor, asked).await {
+                Err(error) if self.reads.may_read_again(&error) => {
+                    self.select_chunk(tenant, key, &cursor, asked).await?
+                }
+                chunk => chunk?,
+            };
             let found = rows.len();
             for (place, value) in rows {
                 let identifier = layout::identifier(&place).unwrap_or_default();

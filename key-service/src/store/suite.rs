@@ -43,6 +43,7 @@ macro_rules! store_tests {
             many_writers_are_all_heard,
             large_records_are_kept,
             tenants_with_records_are_told,
+            a_record_of_another_store_keeps_its_version,
             behaves_like_the_model,
         );
     };
@@ -406,6 +407,19 @@ pub(crate) async fn tenants_with_records_are_told(store: Arc<dyn Store>) {
     }
     store.commit(vec![replace(&destroyed(&record("u", "a", 1)))]).await.unwrap();
     assert_eq!(told().await, ["", "t", "tt", "u"]);
+}
+
+pub(crate) async fn a_record_of_another_store_keeps_its_version(store: Arc<dyn Store>) {
+    let import = |record: &Record| Change::Import(Arc::new(record.clone()));
+    let moved = Record { version: 7, ..with(record("t", "a", 1), [name("n")]) };
+    store.commit(vec![import(&moved)]).await.unwrap();
+    assert_eq!(fetched(&*store, &moved).await, Some(moved.clone()));
+    assert_eq!(selected(&*store, "t", Some(&name("n"))).await, ["a"]);
+    assert_eq!(store.commit(vec![import(&moved)]).await, Err(StoreError::IdentifierTaken));
+    let rival = Record { version: 3, ..with(record("t", "b", 2), [name("n")]) };
+    assert_eq!(store.commit(vec![import(&rival)]).await, Err(StoreError::NameTaken));
+    store.commit(vec![replace(&next(&moved, []))]).await.unwrap();
+    store.commit(vec![import(&rival)]).await.unwrap();
 }
 
 /// One change of the model test: applied to whatever is there.

@@ -77,7 +77,8 @@ pub(super) fn transitions<E: From<StoreError>>(
 
 fn judge_version(change: &Change, before: Option<&Record>) -> Result<(), StoreError> {
     match (change, before) {
-        (Change::Insert(_), Some(_)) => Err(StoreError::IdentifierTaken),
+        (Change::Insert(_) | Change::Import(_), Some(_)) => Err(StoreError::IdentifierTaken),
+        (Change::Import(_), None) => Ok(()),
         (Change::Insert(record), None) if record.version == 1 => Ok(()),
         (Change::Replace(record), Some(before)) if before.version.checked_add(1) == Some(record.version) => {
             Ok(())

@@ -11,5 +11,6 @@ mod keys;
 mod known_answers;
 mod lifecycle;
 mod locate;
+mod locate_by_index;
 mod streaming;
 mod wrapping;

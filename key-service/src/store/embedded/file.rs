@@ -15,8 +15,12 @@ use redb::{
 
 use super::EmbeddedLimits;
 use super::anchor::Anchor;
-use super::layout::{self, FORMAT, INDEX, META, META_FORMAT, Progress, RECORDS, Tables};
+use super::layout::{
+    self, FORMAT, FORMAT_WITHOUT_INDEX_VERSION, INDEX, META, META_FORMAT, META_INDEX, Progress, RECORDS,
+    Tables,
+};
 use crate::port::StoreError;
+use crate::record::INDEX_VERSION;
 use crate::store::OpenError;
 
 const DATABASE: &str = "records.redb";
@@ -26,6 +30,9 @@ pub(super) const LOCK: &str = "lock";
 
 /// Rows of a backup in one transaction.
 const COPIED_ROWS: usize = 10_000;
+
+/// Records that are indexed anew in one transaction: sorted, they share pages of the index.
+const INDEXED_ROWS: usize = 50_000;
 
 /// Opens the store in a directory whose lock is held, or makes one.
 pub(super) fn open(
@@ -86,6 +93,10 @@ pub(super) fn open_database(
     let damaged = |what: String| OpenError::damaged(&path, what);
     match check(&database).map_err(|error| damaged(error.to_string()))? {
         Check::Sound(progress) => Ok((database, progress)),
+        Check::Outdated(progress) => {
+            index_anew(&database, progress).map_err(|error| damaged(error.to_string()))?;
+            Ok((database, progress))
+        }
         Check::UnknownFormat(found) => Err(OpenError::UnknownFormat { path, found, known: FORMAT }),
         Check::Unsound(what) => Err(damaged(what)),
     }
@@ -93,6 +104,8 @@ pub(super) fn open_database(
 
 enum Check {
     Sound(Progress),
+    /// The records are sound; what is indexed of them has changed.
+    Outdated(Progress),
     UnknownFormat(u64),
     Unsound(String),
 }
@@ -103,17 +116,39 @@ fn check(database: &Database) -> Result<Check, redb::Error> {
     let meta = transaction.open_table(META)?;
     match meta.get(META_FORMAT)?.map(|format| format.value()) {
         None => return Ok(Check::Unsound("it says no format".to_owned())),
-        Some(FORMAT) => (),
+        Some(FORMAT | FORMAT_WITHOUT_INDEX_VERSION) => (),
         Some(other) => return Ok(Check::UnknownFormat(other)),
     }
     let found = transaction.open_table(RECORDS)?.len()?;
+    let index_version = meta.get(META_INDEX)?.map(|version| version.value());
     Ok(match layout::read_progress(&meta)? {
-        Some(progress) if progress.records == found => Check::Sound(progress),
+        Some(progress) if progress.records == found && index_version == Some(INDEX_VERSION) => {
+            Check::Sound(progress)
+        }
+        Some(progress) if progress.records == found => Check::Outdated(progress),
         Some(progress) => {
             Check::Unsound(format!("it has {found} records where {} were counted", progress.records))
         }
         None => Check::Unsound("it says no progress".to_owned()),
     })
+}
+
+/// Makes the index anew. Interrupted, it begins again when the store is opened the next time.
+fn index_anew(database: &Database, progress: Progress) -> Result<(), redb::Error> {
+    tracing::warn!(records = progress.records, "what is indexed has changed: every record is indexed anew");
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    layout::forget_index(&transaction)?;
+    transaction.commit()?;
+    let source = database.begin_read()?.open_table(RECORDS)?;
+    let mut rows = source.iter()?.peekable();
+    while rows.peek().is_some() {
+        let chunk = rows.by_ref().take(INDEXED_ROWS).collect::<Result<Vec<_>, _>>()?;
+        write_rows(database, Durability::None, |tables| {
+            tables.index_rows(chunk.iter().map(|(key, value)| (key.value(), value.value())))
+        })?;
+    }
+    write_rows(database, Durability::Immediate, |tables| tables.write_progress(progress))
 }
 
 fn builder(limits: &EmbeddedLimits) -> Builder {

@@ -4,12 +4,13 @@
 //! | --- | --- | --- |
 //! | `records` | tenant, identifier | as in [`value`] |
 //! | `index` | tenant, index key or none, newest first by sequence, identifier | nothing |
-//! | `meta` | `format`, `epoch`, `records` | number |
+//! | `meta` | `format`, `index`, `epoch`, `records` | number |
 //!
 //! Names need no table of their own: they are index keys that one record carries. Keys are compared as bytes.
 
 use std::collections::BTreeSet;
 use std::ops::Bound;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -19,17 +20,22 @@ use redb::{
 
 use super::super::transition::Transition;
 use super::super::value;
-use crate::port::{IndexKey, Position};
-use crate::record::Record;
+use crate::port::{IndexKey, Position, StoreError};
+use crate::record::{INDEX_VERSION, Record};
 
 pub(super) const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
 pub(super) const INDEX: TableDefinition<'_, &[u8], ()> = TableDefinition::new("index");
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 /// The layout described above, and all that a reader of it has to know.
-pub(super) const FORMAT: u64 = 1;
+pub(super) const FORMAT: u64 = 2;
+
+/// As the first one, but nothing was said of what is indexed.
+pub(super) const FORMAT_WITHOUT_INDEX_VERSION: u64 = 1;
 
 pub(super) const META_FORMAT: &str = "format";
+/// [`INDEX_VERSION`]; 0 while records are indexed anew.
+pub(super) const META_INDEX: &str = "index";
 const META_EPOCH: &str = "epoch";
 const META_RECORDS: &str = "records";
 
@@ -96,6 +102,7 @@ impl<'t> Tables<'t> {
 
     pub(super) fn write_progress(&mut self, progress: Progress) -> Result<(), StorageError> {
         self.meta.insert(META_FORMAT, FORMAT)?;
+        self.meta.insert(META_INDEX, INDEX_VERSION)?;
         self.meta.insert(META_EPOCH, progress.epoch)?;
         self.meta.insert(META_RECORDS, progress.records)?;
         Ok(())
@@ -109,6 +116,41 @@ impl<'t> Tables<'t> {
     pub(super) fn put_index(&mut self, key: &[u8]) -> Result<(), StorageError> {
         self.index.insert(key, ()).map(drop)
     }
+
+    /// Indexes rows of the table of records; those that are damaged are found no more, and said.
+    pub(super) fn index_rows<'r>(
+        &mut self,
+        rows: impl Iterator<Item = (&'r [u8], &'r [u8])>,
+    ) -> Result<(), StorageError> {
+        let mut entries = Vec::new();
+        for (key, value) in rows {
+            match open_row(key, value) {
+                Ok(record) => entries.extend(index_entries(&record)),
+                Err(error) => tracing::error!(%error, "a record is left out of the index"),
+            }
+        }
+        // Neighbours go to the same page.
+        entries.sort_unstable();
+        entries.iter().try_for_each(|entry| self.put_index(entry))
+    }
+}
+
+fn open_row(key: &[u8], value: &[u8]) -> Result<Arc<Record>, StoreError> {
+    let unreadable = || StoreError::Damaged("its key makes no sense".to_owned());
+    let (length, rest) = key.split_first_chunk().ok_or_else(unreadable)?;
+    let (tenant, identifier) =
+        rest.split_at_checked(u32::from_be_bytes(*length) as usize).ok_or_else(unreadable)?;
+    let text = |bytes| std::str::from_utf8(bytes).map_err(|_| unreadable());
+    value::open(&Bytes::copy_from_slice(value), text(tenant)?, text(identifier)?)
+}
+
+/// Empties the index, and notes that it is of no version until everything is indexed anew.
+pub(super) fn forget_index(transaction: &WriteTransaction) -> Result<(), redb::Error> {
+    transaction.delete_table(INDEX)?;
+    let mut meta = transaction.open_table(META)?;
+    meta.insert(META_FORMAT, FORMAT)?;
+    meta.insert(META_INDEX, 0)?;
+    Ok(())
 }
 
 /// How far the store has come, if the table says so.

@@ -9,7 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 use super::*;
-use crate::record::index_key;
+use crate::record::{INDEX_VERSION, index_key};
 use crate::store::suite::{Subject, insert, name, record, replace, store_tests, with};
 
 const LIMITS: EmbeddedLimits = EmbeddedLimits {
@@ -139,9 +139,38 @@ async fn an_unknown_format_is_refused() {
         transaction.open_table(layout::META).unwrap().insert(layout::META_FORMAT, 99).unwrap();
     });
     let refusal = refusal(keep.path());
-    assert!(matches!(refusal, OpenError::UnknownFormat { found: 99, known: 1, .. }), "{refusal}");
+    assert!(matches!(refusal, OpenError::UnknownFormat { found: 99, known: 2, .. }), "{refusal}");
     fs::write(keep.path().join("records.redb"), "something else").unwrap();
     open(keep.path()).err().unwrap();
+}
+
+/// A store of the first version, of a later one that indexed something else, and one whose indexing was interrupted.
+#[tokio::test]
+async fn a_store_that_was_indexed_otherwise_is_indexed_anew() {
+    for outdated in [None, Some(INDEX_VERSION + 1), Some(0)] {
+        let keep = tempfile::tempdir().unwrap();
+        some_store(keep.path()).await;
+        edit(keep.path(), |transaction| {
+            let mut meta = transaction.open_table(layout::META).unwrap();
+            match outdated {
+                Some(version) => _ = meta.insert(layout::META_INDEX, version).unwrap(),
+                None => {
+                    meta.remove(layout::META_INDEX).unwrap();
+                    meta.insert(layout::META_FORMAT, layout::FORMAT_WITHOUT_INDEX_VERSION).unwrap();
+                }
+            }
+            let mut index = transaction.open_table(layout::INDEX).unwrap();
+            index.retain(|_, ()| false).unwrap();
+            index.insert(&b"something else"[..], ()).unwrap();
+        });
+        for _ in 0..2 {
+            let store = open(keep.path()).unwrap();
+            assert_eq!(identifiers(&store).await.len(), 3);
+            let key = index_key(&name("b")).unwrap();
+            assert_eq!(store.select("t", Some(&key), None, 9).await.unwrap().len(), 1);
+            store.close().await;
+        }
+    }
 }
 
 #[tokio::test]

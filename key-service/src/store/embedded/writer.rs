@@ -221,7 +221,7 @@ impl Writer {
     /// Stops short of a full disk. Only commits that insert nothing (revoke, destroy) may use the last part.
     fn has_room(&self, free_bytes: u64, changes: &[Prepared]) -> bool {
         let inserts =
-            changes.iter().any(|prepared| matches!(prepared.change, crate::port::Change::Insert(_)));
+            changes.iter().any(|prepared| !matches!(prepared.change, crate::port::Change::Replace(_)));
         let reserve = self.limits.minimum_free_bytes;
         free_bytes >= if inserts { reserve } else { reserve / RESERVE_DIVISOR }
     }

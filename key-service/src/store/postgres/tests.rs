@@ -124,7 +124,7 @@ async fn rows_of_another_tenant_are_not_there_for_wrong_sql() {
     for table in ["krypton_records", "krypton_index"] {
         // A statement that forgot its WHERE sees nothing without a tenant, and one tenant with one.
         assert_eq!(sql(&format!("SELECT count(*) FROM {table}")).unwrap(), "0");
-        assert_eq!(as_acme(&format!("SELECT tenant FROM {table}")).unwrap(), "acme");
+        assert_eq!(as_acme(&format!("SELECT DISTINCT tenant FROM {table}")).unwrap(), "acme");
         assert_eq!(as_acme(&format!("SELECT count(*) FROM {table} WHERE tenant = 'globex'")).unwrap(), "0");
         as_acme(&format!("DELETE FROM {table} WHERE tenant = 'globex'")).unwrap();
         as_acme(&format!("UPDATE {table} SET unique_identifier = 'b' WHERE tenant = 'globex'")).unwrap();

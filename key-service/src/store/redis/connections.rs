@@ -28,6 +28,7 @@ use zeroize::Zeroizing;
 use super::url::{Password, RedisUrl, TlsFiles};
 use crate::crypto;
 use crate::port::StoreError;
+use crate::store::StoreMetrics;
 
 /// A script, and the hash by which Redis knows it: SHA-1, a name and no protection.
 pub(super) struct Script {
@@ -51,10 +52,13 @@ pub(super) struct Connections {
     nonces: AtomicU64,
     reconnections: Arc<AtomicU64>,
     request_timeout: Duration,
+    metrics: StoreMetrics,
 }
 
 const LONGEST_RECONNECT_DELAY_MILLISECONDS: u32 = 1_000;
 const SHORTEST_RECONNECT_DELAY_MILLISECONDS: u32 = 20;
+
+const NOT_IN_TIME: &str = "Redis has not answered in time";
 
 /// What a script answered, after its nonce.
 pub(super) type Answer = std::vec::IntoIter<Value>;
@@ -64,7 +68,7 @@ impl Connections {
     ///
     /// # Errors
     /// What stands against it, for the operator.
-    pub(super) async fn open(url: &RedisUrl) -> Result<Self, String> {
+    pub(super) async fn open(url: &RedisUrl, metrics: StoreMetrics) -> Result<Self, String> {
         let config = config(url)?;
         let clients = (0..url.connections).map(|_| client(&config, url)).collect::<Vec<_>>();
         let reconnections = Arc::new(AtomicU64::new(0));
@@ -78,7 +82,7 @@ impl Connections {
             watch(client, &reconnections);
         }
         let (next, nonces) = (AtomicUsize::new(0), AtomicU64::new(0));
-        Ok(Self { clients, next, nonces, reconnections, request_timeout: url.request_timeout })
+        Ok(Self { clients, next, nonces, reconnections, request_timeout: url.request_timeout, metrics })
     }
 
     /// A connection that works, if there is one.
@@ -97,7 +101,14 @@ impl Connections {
     pub(super) async fn get(&self, key: String) -> Result<Option<Bytes>, StoreError> {
         let client = self.client();
         let got = client.with_options(&self.options()).get(key).await;
-        got.map_err(|error| failed(client, &error))
+        got.map_err(|error| self.failed(client, &error))
+    }
+
+    /// Whether a read that failed is worth a second attempt: its connection was lost, and there is another one. After a
+    /// time-out it is not: whoever asks has waited enough.
+    pub(super) fn may_read_again(&self, error: &StoreError) -> bool {
+        matches!(error, StoreError::Unavailable(why) if why != NOT_IN_TIME)
+            && self.clients.iter().any(|client| client.is_connected())
     }
 
     /// Runs a script on a connection.
@@ -120,7 +131,7 @@ impl Connections {
             }
             answer => answer,
         };
-        let mut answer = answer.map_err(|error| failed(client, &error))?.into_iter();
+        let mut answer = answer.map_err(|error| self.failed(client, &error))?.into_iter();
         match answer.next().and_then(Value::into_bytes) {
             Some(echo) if echo == nonce => Ok(answer),
             _ => {
@@ -139,7 +150,7 @@ impl Connections {
             .with_options(&self.options())
             .custom(command, arguments)
             .await
-            .map_err(|error| failed(client, &error))?;
+            .map_err(|error| self.failed(client, &error))?;
         if reached >= i64::from(replicas) {
             return Ok(());
         }
@@ -183,7 +194,23 @@ impl Connections {
         let command = CustomCommand::new_static(name, ClusterHash::from(key), false);
         let arguments: Vec<Value> = std::iter::once(Value::from(key)).chain(arguments).collect();
         let answer = client.with_options(&self.options()).custom(command, arguments).await;
-        answer.map_err(|error| failed(client, &error))
+        answer.map_err(|error| self.failed(client, &error))
+    }
+
+    /// What the rules are told of a failed request; drops a connection that can no longer be trusted.
+    fn failed(&self, client: &Client, error: &Error) -> StoreError {
+        let details = error.details();
+        if *error.kind() == ErrorKind::Timeout {
+            self.metrics.failed("timeout");
+            drop_connection(client);
+            return StoreError::Unavailable(NOT_IN_TIME.to_owned());
+        }
+        if details.contains("OOM command not allowed") {
+            self.metrics.failed("full");
+            return StoreError::Full;
+        }
+        self.metrics.failed(if client.is_connected() { "refused" } else { "unreachable" });
+        StoreError::Unavailable(format!("Redis: {details}"))
     }
 
     fn options(&self) -> Options {
@@ -233,19 +260,6 @@ fn watch(client: &Client, reconnections: &Arc<AtomicU64>) {
         tracing::info!("a connection to the store is back");
         std::future::ready(Ok(()))
     });
-}
-
-/// What the rules are told of a failed request; drops a connection that can no longer be trusted.
-fn failed(client: &Client, error: &Error) -> StoreError {
-    let details = error.details();
-    if *error.kind() == ErrorKind::Timeout {
-        drop_connection(client);
-        return StoreError::Unavailable("Redis has not answered in time".to_owned());
-    }
-    if details.starts_with("OOM") || details.contains("OOM command not allowed") {
-        return StoreError::Full;
-    }
-    StoreError::Unavailable(format!("Redis: {details}"))
 }
 
 impl Drop for Connections {

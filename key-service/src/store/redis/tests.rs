@@ -12,11 +12,11 @@ use crate::store::StoreUrl;
 use crate::store::suite::{Subject, insert, name, record, replace, store_tests, with};
 
 async fn open(url: &str) -> RedisStore {
-    RedisStore::open(url).await.unwrap()
+    RedisStore::open(url, StoreMetrics::default()).await.unwrap()
 }
 
 async fn refusal(url: &str) -> String {
-    RedisStore::open(url).await.err().unwrap().to_string()
+    RedisStore::open(url, StoreMetrics::default()).await.err().unwrap().to_string()
 }
 
 async fn subject<S: Send + 'static>(server: S, url: String) -> Subject {
@@ -64,7 +64,7 @@ async fn a_server_that_may_lose_records_is_refused() {
         let url = redis.url();
         let refusal = refusal(&url).await;
         assert!(refusal.contains(&format!("{setting} = {value}")), "{refusal}");
-        let vouched = RedisStore::open(&format!("{url}?durability=vouched")).await;
+        let vouched = RedisStore::open(&format!("{url}?durability=vouched"), StoreMetrics::default()).await;
         assert_eq!(vouched.is_ok(), setting != "maxmemory-policy");
         open(&format!("{url}?durability=insecure-unchecked")).await;
     }
