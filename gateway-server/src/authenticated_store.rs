@@ -139,7 +139,7 @@ impl AuthenticatedStore {
             let record = change.record();
             let Some(key) = hangs_on(record).filter(|key| self.gate.is_retired(key)) else { continue };
             let is_there_already = match change {
-                Change::Insert(_) => false,
+                Change::Insert(_) | Change::Import(_) => false,
                 Change::Replace(_) => {
                     let stored = self.store.fetch(&record.tenant, &record.unique_identifier).await?;
                     stored.and_then(|stored| hangs_on(&stored)) == Some(key)

@@ -22,8 +22,11 @@ pub struct Config {
     pub admin_listen: SocketAddr,
     /// The Gateway's own directory.
     pub state_directory: PathBuf,
-    /// Where records are kept: `memory`, `embedded` (in the state directory), `embedded:PATH`, or `postgres://…`.
+    /// Where records are kept: `memory`, `embedded` (in the state directory), `embedded:PATH`, or the URL of a server.
     pub store: String,
+    /// Where SIGUSR1 puts copies of an embedded store.
+    #[serde(default)]
+    pub backup_directory: Option<PathBuf>,
     /// The server's certificate, its key, and the authority of the clients.
     pub tls: TlsSettings,
     /// How a client's tenant and principal are read from its certificate.

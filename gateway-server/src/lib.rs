@@ -1,7 +1,7 @@
 //! Krypton Gateway: speaks KMIP to the applications beside it, makes their keys, keeps them sealed in the store that the
 //! operator picked, and asks the Core to seal and unseal. It never holds a root key.
 //!
-//! * [`config`]: what an operator may choose.
+//! * [`config`]: what an operator may choose; [`backup`]: copies, exports and imports of the store.
 //! * `handler`: from frames to the rules of KMIP (crate `key-service`).
 //! * `core_client`, `root_keys`, `errands`: the Core as the port that seals.
 //! * `authenticated_store`: records of which nobody else has changed a byte.
@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 mod authenticated_store;
+pub mod backup;
 mod burial;
 pub mod config;
 mod core_client;
@@ -86,6 +87,8 @@ pub enum StartError {
 
 /// A Gateway that listens but does not serve yet.
 pub struct Gateway {
+    /// The records as they are kept, to be copied.
+    records: Arc<dyn Store>,
     kmip: Server<Handler>,
     https: Option<Server<Handler>>,
     admin: AdminServer,
@@ -102,11 +105,11 @@ impl Gateway {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let log = ServerLog::open(&config.audit, &config.state_directory, ServerKind::Gateway)?;
         let mut registry = Registry::with_prefix("krypton_gateway");
-        let store = open_store(&config, StoreMetrics::register(&mut registry)).await?;
+        let records = open_store(&config, StoreMetrics::register(&mut registry)).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let Core { link, leases, sealer } = connect(&config.core, &config.cache, clock.clone())?;
         let gate = Arc::new(SealGate::default());
-        let store = Arc::new(AuthenticatedStore::new(store, sealer.clone(), gate.clone()));
+        let store = Arc::new(AuthenticatedStore::new(records.clone(), sealer.clone(), gate.clone()));
         let undertaker = Undertaker::new(store.clone(), link.clone(), leases, &mut registry);
         tokio::spawn(undertaker.clone().run());
         let store = Arc::new(BuryingStore::new(store, undertaker));
@@ -139,7 +142,12 @@ impl Gateway {
         let readiness = move || problems.problem().map_or(Ok(()), |problem| Err(vec![problem]));
         let admin = AdminServer::bind(config.admin_listen, Arc::new(readiness), Arc::new(registry))?;
         log.record_start(clock.now()).await?;
-        Ok(Self { kmip, https, admin, tls, log, clock })
+        Ok(Self { records, kmip, https, admin, tls, log, clock })
+    }
+
+    /// The store, to be copied while it is used.
+    pub fn store(&self) -> Arc<dyn Store> {
+        self.records.clone()
     }
 
     /// The certificates of the listeners, to be read again.
@@ -179,7 +187,11 @@ impl Gateway {
     }
 }
 
-async fn open_store(config: &Config, metrics: StoreMetrics) -> Result<Arc<dyn Store>, OpenError> {
+/// Opens the store that the configuration names.
+///
+/// # Errors
+/// If it cannot be opened.
+pub async fn open_store(config: &Config, metrics: StoreMetrics) -> Result<Arc<dyn Store>, OpenError> {
     let settings =
         StoreSettings { metrics, ..StoreSettings::new(config.state_directory.clone(), Purpose::Gateway) };
     store::open(&config.store.parse()?, &settings).await

@@ -8,10 +8,11 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
-use gateway_server::Gateway;
 use gateway_server::config::{Config, LogFormat};
+use gateway_server::{Gateway, backup};
 use key_service::audit_log::ServerLog;
 use key_service::memory::wipe_stack;
+use key_service::port::Store;
 use kmip_net::{CancellationToken, ReloadableTls, ServerTls};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -31,6 +32,12 @@ struct Arguments {
     /// Check the configuration and end.
     #[arg(long)]
     check: bool,
+    /// Write all records of the store into a new file, and end. An embedded store must not be in use.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["check", "import"])]
+    export: Option<PathBuf>,
+    /// Write the records of an exported file into the store, which should be empty, and end.
+    #[arg(long, value_name = "FILE", conflicts_with = "check")]
+    import: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -54,14 +61,20 @@ fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     tracing::debug!(?hardening, "process hardened");
     let runtime =
         tokio::runtime::Builder::new_multi_thread().enable_all().on_thread_park(wipe_stack).build()?;
-    runtime.block_on(serve(config))
+    match (&arguments.export, &arguments.import) {
+        (Some(file), _) => Ok(runtime.block_on(backup::export(&config, file))?),
+        (None, Some(file)) => Ok(runtime.block_on(backup::import(&config, file))?),
+        (None, None) => runtime.block_on(serve(config)),
+    }
 }
 
 async fn serve(config: Config) -> Result<(), Box<dyn std::error::Error>> {
+    let backup_directory = config.backup_directory.clone();
     let gateway = Gateway::start(config).await?;
     let shutdown = CancellationToken::new();
     tokio::spawn(cancel_on_signal(shutdown.clone())?);
     tokio::spawn(reload_on_signal(gateway.tls(), gateway.log())?);
+    tokio::spawn(back_up_on_signal(gateway.store(), backup_directory)?);
     announce(&gateway)?;
     gateway.serve(shutdown).await;
     tracing::info!("stopped");
@@ -105,6 +118,22 @@ fn reload_on_signal(
             match tls.reload() {
                 Ok(()) => tracing::info!("certificates read again"),
                 Err(error) => tracing::error!(%error, "certificates not read again: the old ones stay"),
+            }
+        }
+    })
+}
+
+/// SIGUSR1 copies the store. Without a directory for copies it says so: unhandled, the signal would end the process.
+fn back_up_on_signal(
+    store: Arc<dyn Store>,
+    directory: Option<PathBuf>,
+) -> std::io::Result<impl Future<Output = ()> + Send> {
+    let mut signals = signal(SignalKind::user_defined1())?;
+    Ok(async move {
+        while signals.recv().await.is_some() {
+            match backup::copy(&*store, directory.as_deref()).await {
+                Ok(copy) => tracing::info!(copy = %copy.display(), "the store was copied"),
+                Err(error) => tracing::error!(%error, "the store was not copied"),
             }
         }
     })

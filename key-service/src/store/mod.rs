@@ -1,5 +1,6 @@
 //! The stores: implementations of the port [`Store`], and how an operator picks one.
 
+pub mod archive;
 mod embedded;
 mod memory;
 mod metrics;

@@ -1,0 +1,89 @@
+//! A Gateway whose disk fills up: it says so, loses nothing, still destroys, and goes on when there is room.
+
+use std::path::Path;
+use std::process::Command;
+
+use kmip_protocol::enumeration::ResultReason;
+
+use crate::application::Failure;
+use crate::system::{System, eventually};
+
+/// A small disk in memory; gone when dropped.
+struct Disk(tempfile::TempDir);
+
+impl Disk {
+    /// `None` where this may not be done: it takes root.
+    fn mount(mebibytes: u64) -> Option<Self> {
+        let folder = tempfile::TempDir::with_prefix("krypton-disk-").unwrap();
+        let mut mount = Command::new("mount");
+        mount.args(["-t", "tmpfs", "-o", &format!("size={mebibytes}m"), "tmpfs"]).arg(folder.path());
+        mount.output().is_ok_and(|output| output.status.success()).then_some(Self(folder))
+    }
+
+    fn free_bytes(&self) -> usize {
+        let output = Command::new("stat").args(["-f", "-c", "%a %S"]).arg(self.path()).output().unwrap();
+        let numbers = String::from_utf8(output.stdout).unwrap();
+        numbers.split_whitespace().map(|number| number.parse::<usize>().unwrap()).product()
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        // Lazily: a server that was killed may still be going.
+        let _ = Command::new("umount").arg("-l").arg(self.path()).status();
+    }
+}
+
+/// What an embedded store leaves free, for Destroy and Revoke.
+const RESERVE_BYTES: usize = 64 << 20;
+
+/// What is left for new keys.
+const ROOM_BYTES: usize = 1 << 20;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_full_disk_is_said_and_loses_nothing() {
+    let Some(disk) = Disk::mount(96) else {
+        println!("skipped: only root may mount a small disk");
+        return;
+    };
+    let mut system = System::provision();
+    system.core = Some(system.start_server("core"));
+    let ballast = disk.path().join("ballast");
+    let store = format!("embedded:{}", disk.path().join("store").display());
+    system.gateway = Some(system.start_gateway_on(1, &store));
+    let acme = system.application("acme");
+    let first = acme.create("first").await.unwrap();
+    std::fs::write(&ballast, vec![1; disk.free_bytes() - RESERVE_BYTES - ROOM_BYTES]).unwrap();
+
+    let mut made = vec![first];
+    let refused = loop {
+        match acme.create(&format!("key-{}", made.len())).await {
+            Ok(key) => made.push(key),
+            Err(refused) => break refused,
+        }
+        assert!(made.len() < 20_000, "the disk does not fill up");
+    };
+    assert!(
+        matches!(&refused, Failure::Refused(ResultReason::ServerLimitExceeded, why) if why.contains("full")),
+        "{refused:?}"
+    );
+    // What is there is served, and may go.
+    for key in &made {
+        acme.get(key).await.unwrap();
+    }
+    acme.destroy(&made.remove(0)).await.unwrap();
+    acme.create("still-none").await.unwrap_err();
+
+    std::fs::remove_file(&ballast).unwrap();
+    made.push(eventually(async || acme.create("room").await).await);
+    system.gateway.take().unwrap().kill();
+    system.gateway = Some(system.start_gateway_on(1, &store));
+    let acme = system.application("acme");
+    for key in &made {
+        eventually(async || acme.get(key).await).await;
+    }
+}
