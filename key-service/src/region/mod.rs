@@ -4,7 +4,8 @@
 //! database, and a renewal counts on its own monotonic clock from *before* it was sent. The database numbers every change
 //! of the chain in the transaction that makes it. [`Member`] is what a Core knows of itself, [`Settlement`] what the Core
 //! that made a change waits for, [`Watch`] how members that have ended are forgotten. All are plain state machines: they
-//! are told the time and what was read, and say what to do. `core-server` drives them with a database.
+//! are told the time and what was read, and say what to do. `core-server` drives them with a database, `simulation` with a
+//! seed.
 //!
 //! Why no key is used after its revocation has been answered:
 //!
@@ -21,6 +22,8 @@
 
 mod member;
 mod settlement;
+#[cfg(test)]
+mod simulation;
 
 pub use member::{Member, Renewing, Rewound};
 pub use settlement::{Settlement, Watch};
