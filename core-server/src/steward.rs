@@ -79,8 +79,8 @@ impl Steward {
         let counted = self.vault.uses().to_be_written();
         for counted in counted.chunks(WRITTEN_TOGETHER) {
             let written = match self.write_together(counted).await {
-                // Somebody changes one of them: the others are written all the same.
-                Err(StoreError::Conflict) => {
+                // Somebody changes one of them, or one is damaged: the others are written all the same.
+                Err(StoreError::Conflict | StoreError::Damaged(_)) => {
                     for one in counted.chunks(1) {
                         // What is not written now is written the next time.
                         if let Ok(written) = self.write_together(one).await {
