@@ -63,7 +63,7 @@ impl Settlement {
         for (life, confirmed) in self.lives.iter().take(MAXIMUM_NAMED_LIVES) {
             let how = if *confirmed { "confirmed" } else { "expired" };
             let gap = if lives.is_empty() { "" } else { " " };
-            let _ = write!(lives, "{gap}{}/{}={how}", plain(&life.gateway), plain(&life.instance));
+            let _ = write!(lives, "{gap}{}/{}={how}", plain(&life.gateway), fingerprint(&life.instance));
         }
         let leases_before = if self.waited_for_unknown { "expired" } else { "none" };
         [
@@ -90,6 +90,15 @@ fn plain(name: &str) -> String {
     let is_plain = |character: &char| character.is_ascii_alphanumeric() || "-_.:@".contains(*character);
     name.chars().map(|character| if is_plain(&character) { character } else { '?' }).collect()
 }
+
+/// Tells a life from others without naming it: who knows its name, and has the Gateway's certificate, can speak for it.
+fn fingerprint(instance: &str) -> String {
+    let digest = key_service::crypto::sha256(instance.as_bytes());
+    digest[..FINGERPRINT_BYTES].iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
+}
+
+/// Bytes of the digest of a life's name that are recorded.
+const FINGERPRINT_BYTES: usize = 6;
 
 /// How revocations went whose events are still to be recorded, by the object that was revoked.
 #[derive(Debug, Default)]
@@ -228,10 +237,12 @@ mod tests {
 
     #[test]
     fn a_life_cannot_speak_for_another() {
-        let settlement =
-            Settlement { lives: vec![(life("a=confirmed g/b"), false)], ..Settlement::default() };
+        let life = Life { gateway: ByteString::from_static("g=confirmed g/b"), ..life("secret") };
+        let settlement = Settlement { lives: vec![(life, false)], ..Settlement::default() };
         let details = BTreeMap::from_iter(settlement.details(DateTime(5)));
-        assert_eq!(details["gateways"], "g/a?confirmed?g?b=expired");
+        let expected = format!("g?confirmed?g?b/{}=expired", fingerprint("secret"));
+        assert_eq!(details["gateways"], expected);
+        assert!(!details["gateways"].contains("secret"));
     }
 
     #[test]
