@@ -5,35 +5,38 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use key_service::port::{Change, Store};
 use key_service::record::Record;
-use key_service::store::{EmbeddedLimits, EmbeddedStore};
+use key_service::store::{self, Purpose, StoreSettings};
 use kmip_protocol::attribute::{Attribute, AttributeType};
 use kmip_protocol::enumeration::{ResultReason, State};
 use kmip_protocol::mask::CryptographicUsageMask;
 
 use crate::application::{Application, Failure};
 use crate::operator::Operator;
-use crate::system::System;
+use crate::shared_store::Database;
+use crate::system::{System, rounds};
 
 impl System {
-    /// Works on the records of the Gateway while it does not run.
-    async fn edit(&mut self, edit: impl AsyncFnOnce(&EmbeddedStore)) {
+    /// Works on the records of the Gateway, wherever they are, while it does not run.
+    async fn edit(&mut self, edit: impl AsyncFnOnce(&dyn Store)) {
         if let Some(gateway) = self.gateway.take() {
             gateway.stop();
         }
-        let directory = self.run().join("gateway/store");
-        let store = EmbeddedStore::open(&directory, EmbeddedLimits::default()).unwrap();
-        edit(&store).await;
-        store.close().await;
+        let text = std::fs::read_to_string(self.run().join("gateway.toml")).unwrap();
+        let configuration: toml::Table = text.parse().unwrap();
+        let url = configuration["store"].as_str().unwrap().parse().unwrap();
+        let settings = StoreSettings::new(self.run().join("gateway"), Purpose::Gateway);
+        let store = store::open(&url, &settings).await.unwrap();
+        edit(&*store).await;
         drop(store);
         self.gateway = Some(self.start_server("gateway"));
     }
 }
 
-async fn fetch(store: &EmbeddedStore, tenant: &str, key: &str) -> Record {
+async fn fetch(store: &dyn Store, tenant: &str, key: &str) -> Record {
     Record::clone(&*store.fetch(tenant, key).await.unwrap().unwrap())
 }
 
-async fn replace(store: &EmbeddedStore, mut record: Record) {
+async fn replace(store: &dyn Store, mut record: Record) {
     record.version += 1;
     store.commit(vec![Change::Replace(Arc::new(record))]).await.unwrap();
 }
@@ -48,9 +51,18 @@ async fn assert_refused(application: &Application, key: &str) {
     }
 }
 
+/// Somebody who knows the form of records edits them, on a store of whatever kind.
+pub async fn edited_records_are_refused(mut system: System) {
+    refuses_edited(&mut system).await;
+    refuses_foreign(&mut system).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn edited_records_are_refused_and_no_others() {
-    let mut system = System::start();
+    edited_records_are_refused(System::start()).await;
+}
+
+async fn refuses_edited(system: &mut System) {
     let acme = system.application("acme");
     let mut keys = Vec::new();
     for name in ["state", "mask", "name", "kept"] {
@@ -86,9 +98,7 @@ async fn edited_records_are_refused_and_no_others() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn records_and_blobs_of_another_tenant_are_refused() {
-    let mut system = System::start();
+async fn refuses_foreign(system: &mut System) {
     let (acme, globex) = (system.application("acme"), system.application("globex"));
     let ours = acme.create("ours").await.unwrap();
     let theirs = globex.create("theirs").await.unwrap();
@@ -113,6 +123,37 @@ async fn records_and_blobs_of_another_tenant_are_refused() {
     assert_refused(&globex, &theirs).await;
     assert_refused(&acme, &blob).await;
     assert!(acme.get(&ours).await.is_ok());
+}
+
+/// A database whose bits can be reached.
+pub trait Bits: Database {
+    /// Which bytes of what is stored are the record; the rest is the index, in which nothing but places to look is believed.
+    fn record_bytes(&self, tenant: &str, key: &str) -> Vec<usize>;
+    /// Turns a bit over.
+    fn flip(&self, tenant: &str, key: &str, bit: usize);
+}
+
+/// Somebody changes a stored record bit by bit, under a Gateway that runs.
+pub async fn flipped_bits_are_refused(database: &impl Bits) {
+    let system = System::start_on(&database.url());
+    let acme = system.application("acme");
+    let (edited, kept) = (acme.create("edited").await.unwrap(), acme.create("kept").await.unwrap());
+    let bytes = database.record_bytes("acme", &edited);
+    assert!(bytes.len() > 200, "that is no record");
+    // Each byte in the long form; the last one in any case.
+    let step = bytes.len() / rounds(24, bytes.len());
+    for (number, byte) in bytes.iter().rev().step_by(step.max(1)).enumerate() {
+        let bit = 8 * byte + number % 8;
+        database.flip("acme", &edited, bit);
+        assert_refused(&acme, &edited).await;
+        assert_eq!(acme.locate("kept").await.unwrap(), std::slice::from_ref(&kept));
+        assert!(acme.get(&kept).await.is_ok());
+        database.flip("acme", &edited, bit);
+        acme.get(&edited).await.unwrap_or_else(|refused| panic!("{byte}: {refused:?}"));
+    }
+    let log = system.log("gateway");
+    assert!(log.contains(&format!("{edited}: its checksum is wrong")), "no reason is in the log: {log}");
+    assert!(!log.contains(&format!("{kept}: ")), "{log}");
 }
 
 /// What belongs to a service must not be sealed by another one because its keys are gone.

@@ -14,6 +14,7 @@ mod export;
 mod full_disk;
 mod hostile;
 mod isolation;
+mod load;
 mod memory;
 mod operator;
 mod outage;

@@ -2,38 +2,99 @@
 
 use test_servers::Postgres;
 
+use crate::backup::{Backups, what_was_destroyed_stays_destroyed};
+use crate::edited_store::{Bits, edited_records_are_refused, flipped_bits_are_refused};
 use crate::shared_store::{Database, kills_lose_nothing, outages_are_survived, states_never_move_backwards};
+use crate::system::System;
 
-impl Database for Postgres {
+/// A database of a server of its own.
+struct OnPostgres {
+    server: Postgres,
+    name: String,
+}
+
+impl OnPostgres {
+    fn start() -> Self {
+        let server = Postgres::start();
+        let name = server.create_database();
+        Self { server, name }
+    }
+}
+
+impl Database for OnPostgres {
+    fn url(&self) -> String {
+        self.server.url(&self.name)
+    }
+
     fn stop(&mut self) {
-        Postgres::stop(self);
+        self.server.stop();
     }
 
     fn kill9(&mut self) {
-        Postgres::kill9(self);
+        self.server.kill9();
     }
 
     fn restart(&mut self) {
-        Postgres::restart(self);
+        self.server.restart();
+    }
+}
+
+/// What `pg_dump` writes.
+impl Backups for OnPostgres {
+    type Backup = Vec<u8>;
+
+    fn back_up(&mut self, _: &mut System, _: &str) -> Vec<u8> {
+        self.server.dump(&self.name)
+    }
+
+    fn restore(&mut self, _: &mut System, backup: &Vec<u8>) {
+        self.server.restore(&self.name, backup);
+    }
+}
+
+impl Bits for OnPostgres {
+    fn record_bytes(&self, tenant: &str, key: &str) -> Vec<usize> {
+        let record = format!("tenant = '{tenant}' AND unique_identifier = '{key}'");
+        let length = format!("SELECT length(record) FROM krypton_records WHERE {record}");
+        (0..self.server.sql(&self.name, &length).parse().unwrap()).collect()
+    }
+
+    fn flip(&self, tenant: &str, key: &str, bit: usize) {
+        let record = format!("tenant = '{tenant}' AND unique_identifier = '{key}'");
+        let flipped = format!("set_bit(record, {bit}, 1 - get_bit(record, {bit}))");
+        self.server.sql(&self.name, &format!("UPDATE krypton_records SET record = {flipped} WHERE {record}"));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn gateways_that_share_a_postgres_never_move_a_state_backwards() {
-    let postgres = Postgres::start();
-    states_never_move_backwards(&postgres.database()).await;
+    states_never_move_backwards(&OnPostgres::start().url()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_goes_away_and_comes_back() {
-    let mut postgres = Postgres::start();
-    let url = postgres.database();
-    outages_are_survived(&mut postgres, &url).await;
+    outages_are_survived(&mut OnPostgres::start()).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn kills_of_postgres_lose_no_acknowledged_key() {
-    let mut postgres = Postgres::start();
-    let url = postgres.database();
-    kills_lose_nothing(&mut postgres, &url).await;
+    kills_lose_nothing(&mut OnPostgres::start()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_postgres_does_not_bring_back_what_was_destroyed() {
+    let mut postgres = OnPostgres::start();
+    let system = System::start_on(&postgres.url());
+    what_was_destroyed_stays_destroyed(system, &mut postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn records_edited_in_postgres_are_refused_and_no_others() {
+    let postgres = OnPostgres::start();
+    edited_records_are_refused(System::start_on(&postgres.url())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bit_flipped_in_postgres_is_refused() {
+    flipped_bits_are_refused(&OnPostgres::start()).await;
 }

@@ -1,7 +1,6 @@
 //! Gateways on a database that they share, of whichever kind: they survive its outages and its kills, lose nothing that they
 //! have acknowledged, and never move a state backwards.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -11,10 +10,13 @@ use kmip_protocol::operation::Response;
 use tokio::task::JoinSet;
 
 use crate::application::{Application, Failure};
+use crate::load::{Known, load_until_killed};
 use crate::system::{System, eventually, rounds};
 
 /// A database that can be taken away.
 pub trait Database {
+    /// Where Gateways find it.
+    fn url(&self) -> String;
     /// Ends it in order.
     fn stop(&mut self);
     /// Kills it in the middle of whatever it does.
@@ -104,8 +106,8 @@ pub async fn states_never_move_backwards(url: &str) {
 }
 
 /// The database goes away and comes back: requests fail fast meanwhile, and what was not answered is not there.
-pub async fn outages_are_survived(database: &mut impl Database, url: &str) {
-    let system = System::start_on(url);
+pub async fn outages_are_survived(database: &mut impl Database) {
+    let system = System::start_on(&database.url());
     let acme = system.application("acme");
     let kept = acme.create("kept").await.unwrap();
 
@@ -142,100 +144,19 @@ async fn quickly<T>(future: impl Future<Output = T>) -> T {
     answer
 }
 
-const WRITERS: usize = 8;
-
-/// What is known of each key: its bytes, and how far it has come.
-type Known = HashMap<String, (Vec<u8>, Life)>;
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Life {
-    Live,
-    /// Its destruction was asked for, and not answered.
-    Doomed,
-    Destroyed,
-}
-
 /// The database is killed under load, again and again: no key that was acknowledged is lost, and none comes back that was
 /// destroyed.
-pub async fn kills_lose_nothing(database: &mut impl Database, url: &str) {
-    let system = System::start_on(url);
+pub async fn kills_lose_nothing(database: &mut impl Database) {
+    let system = System::start_on(&database.url());
     let acme = Arc::new(system.application("acme"));
-    let mut known = Known::new();
+    let mut known = Known::default();
     for round in 0..rounds(3, 100) {
-        let (new, names) = load_until_killed(&acme, database, round).await;
+        let new = load_until_killed(&acme, round, || database.kill9()).await;
         database.restart();
         eventually(async || acme.create(&format!("{round}-back")).await).await;
-        // The latest ones are at risk; all are looked at in the end.
-        assert_known(&acme, &new).await;
-        for name in names {
-            // Acknowledged or not: a key is there with its name and its value, or not at all.
-            for key in acme.locate(&name).await.unwrap() {
-                assert_eq!(acme.get(&key).await.unwrap().expose().len(), 32, "{name} is half there");
-            }
-        }
+        new.assert_whole(&acme).await;
         known.extend(new);
     }
-    assert!(
-        known.values().any(|(_, life)| *life == Life::Destroyed),
-        "nothing was destroyed: the test proves half"
-    );
-    assert_known(&acme, &known).await;
-}
-
-/// Creates and destroys keys until the database is killed in the middle of it; returns what was acknowledged, and all names.
-async fn load_until_killed(
-    acme: &Arc<Application>,
-    database: &mut impl Database,
-    round: usize,
-) -> (Known, Vec<String>) {
-    let (progress, mut made) = tokio::sync::mpsc::unbounded_channel();
-    let mut writers = JoinSet::new();
-    for writer in 0..WRITERS {
-        let (acme, progress) = (acme.clone(), progress.clone());
-        writers.spawn(async move {
-            for number in 0.. {
-                let name = format!("{round}-{writer}-{number}");
-                let created = acme.create(&name).await;
-                let Ok(key) = created else { return progress.send((name, None)).unwrap() };
-                let bytes = acme.get(&key).await.map(|bytes| bytes.expose().to_vec()).unwrap_or_default();
-                let tell = |life| {
-                    progress.send((name.clone(), Some((key.to_string(), bytes.clone(), life)))).unwrap()
-                };
-                tell(Life::Live);
-                if number % 3 == 0 {
-                    tell(Life::Doomed);
-                    if acme.destroy(&key).await.is_ok() {
-                        tell(Life::Destroyed);
-                    }
-                }
-            }
-        });
-    }
-    drop(progress);
-    let (mut known, mut names) = (Known::new(), Vec::new());
-    let mut note = |(name, made): (String, Option<(String, Vec<u8>, Life)>)| {
-        names.push(name);
-        if let Some((key, bytes, life)) = made {
-            known.insert(key, (bytes, life));
-        }
-        known.len()
-    };
-    while note(made.recv().await.expect("the Gateway answers")) < 20 + round % 17 {}
-    database.kill9();
-    while let Some(one) = made.recv().await {
-        note(one);
-    }
-    (known, names)
-}
-
-async fn assert_known(acme: &Application, known: &Known) {
-    for (key, (bytes, life)) in known {
-        match (acme.get(key).await, life) {
-            (Ok(served), Life::Live | Life::Doomed) => {
-                assert!(bytes.is_empty() || served.expose() == bytes, "{key} changed");
-            }
-            (Err(Failure::Refused(ResultReason::ObjectDestroyed, _)), Life::Doomed | Life::Destroyed) => (),
-            (other, life) => panic!("{key}, {life:?}: {other:?}"),
-        }
-    }
+    known.assert_whole(&acme).await;
+    known.assert_covers_all();
 }

@@ -39,7 +39,7 @@ impl System {
             .unwrap()
     }
 
-    fn rotate_and_shred(&self) -> Child {
+    pub fn rotate_and_shred(&self) -> Child {
         self.krypton(&["rotate", "--tenant", "acme", "--shred", "--wait-seconds", "60"])
     }
 
@@ -56,7 +56,7 @@ async fn ended(program: Child) -> Output {
     tokio::task::spawn_blocking(|| program.wait_with_output().unwrap()).await.unwrap()
 }
 
-async fn succeeded(program: Child) -> String {
+pub async fn succeeded(program: Child) -> String {
     let output = ended(program).await;
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(output.status.success(), "{text}{}", String::from_utf8_lossy(&output.stderr));
