@@ -23,7 +23,7 @@ static ALLOCATOR: zeroizing_alloc::ZeroAlloc<std::alloc::System> =
 #[derive(Parser)]
 #[command(version)]
 struct Arguments {
-    /// The configuration file.
+    /// The configuration file (TOML).
     #[arg(long, value_name = "PATH")]
     config: PathBuf,
     /// Read the configuration, the certificates and the libraries that it names, say what is wrong with them, and end.

@@ -54,6 +54,7 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let config = Config::load(&arguments.config)?;
     if arguments.check {
+        writeln!(std::io::stdout(), "{}: the configuration is sound", arguments.config.display())?;
         return Ok(());
     }
     start_log(config.log);

@@ -50,20 +50,20 @@ pub enum Command {
     /// Add, list and show tenants, change and drill their anchors.
     #[command(subcommand)]
     Tenant(TenantCommand),
-    /// Show which tenants are unsealed, and how their roots stand.
+    /// Show which tenants are open, which L1 opened each, and how its L1s answered last.
     #[command(subcommand)]
     Unseal(UnsealCommand),
-    /// Write, try, sign, apply and show the governance policy.
+    /// Make a signing key for the governance policy; test, sign, apply and show policies.
     #[command(subcommand)]
     Policy(PolicyCommand),
     /// Close a tenant, a service of it, a Gateway, or the whole region, for good. Returns when no Gateway can use the keys any more.
     Revoke(RevokeSettings),
     /// Make a new version of services' keys: the new one seals from now on, the old one opens what it sealed.
     Rotate(RotateSettings),
-    /// Verify, prove from and export audit logs. Needs their files and public keys only: no server has to run.
+    /// Verify audit logs and receipts, make receipts, export entries. Needs files and public keys only: no server has to run.
     #[command(subcommand)]
     Audit(AuditCommand),
-    /// Destroy a tenant's L2, or a service's L3: everything sealed under it is lost for good.
+    /// Destroy a tenant's L2 and L3s, or the L3s of one service: everything sealed under them is lost for good.
     Shred(ShredSettings),
     /// Become a server that ends with its parent (for `dev`).
     #[command(hide = true)]
@@ -143,7 +143,7 @@ pub enum TenantCommand {
     Rewrap {
         /// The tenant.
         tenant: String,
-        /// Where the new L1 is.
+        /// Where the new L1 is, as for `tenant add`.
         #[arg(long, value_name = "URI")]
         to: String,
         /// The L1 that it replaces, by URI or identifier; all of them where absent.
@@ -164,7 +164,7 @@ pub enum AnchorCommand {
     Add {
         /// The tenant.
         tenant: String,
-        /// Where the L1 is.
+        /// Where the L1 is, as for `tenant add`.
         #[arg(value_name = "URI")]
         l1: String,
     },
@@ -206,10 +206,10 @@ pub enum PolicyCommand {
     },
     /// Show the bundle in force at the Core, or what is shipped.
     Show {
-        /// The policies that are in force where no bundle is.
+        /// The policies that are in force until a bundle is applied.
         #[arg(long)]
         default: bool,
-        /// The schema: what policies may speak of.
+        /// The schema of Cedar: what policies may speak of.
         #[arg(long, conflicts_with = "default")]
         schema: bool,
     },
@@ -252,7 +252,7 @@ pub struct SignSettings {
     /// Not taken before this point in time, such as 2026-12-01T00:00:00Z.
     #[arg(long, value_name = "TIME")]
     pub not_before: Option<String>,
-    /// Permits nothing from this point in time on, whoever is asked. The kill switch still goes.
+    /// Permits nothing from this point in time on. Revoking and applying a newer bundle are still possible.
     #[arg(long, value_name = "TIME")]
     pub not_after: Option<String>,
     /// Where the bundle goes; the standard output where absent.
@@ -276,7 +276,7 @@ pub struct RevokeSettings {
     /// All tenants of the region.
     #[arg(long)]
     pub region: bool,
-    /// Why, for the record.
+    /// Why, in words: kept with each key.
     #[arg(long)]
     pub reason: Option<String>,
     /// Where to keep the signed certificate of the revocation: the receipts of the Core's audit log, one for each key.
@@ -316,13 +316,13 @@ pub enum AuditCommand {
         /// The log.
         #[command(flatten)]
         log: LogChoice,
-        /// The entry of this index.
+        /// The entry with this number; the first one has 0.
         #[arg(long)]
         index: Option<u64>,
         /// The newest Destroy or Revoke of this object.
         #[arg(long, value_name = "UNIQUE IDENTIFIER")]
         object: Option<String>,
-        /// Destroy or Revoke only.
+        /// With --object: only its newest Destroy, or only its newest Revoke.
         #[arg(long, value_parser = ["Destroy", "Revoke"], requires = "object")]
         operation: Option<String>,
         /// Where to write the receipt, instead of the standard output.
@@ -334,10 +334,10 @@ pub enum AuditCommand {
         /// The log.
         #[command(flatten)]
         log: LogChoice,
-        /// The first entry.
+        /// The number of the first entry that is written.
         #[arg(long, default_value_t = 0)]
         from: u64,
-        /// The entry after the last.
+        /// The number of the entry after the last one that is written; all where absent.
         #[arg(long)]
         to: Option<u64>,
         /// Where to write them, instead of the standard output.
@@ -376,7 +376,7 @@ pub struct ShredSettings {
     /// This service only; where absent the tenant itself, with all its services.
     #[arg(long)]
     pub service: Option<String>,
-    /// Yes, destroy the keys. Everything sealed under them is lost for good, backups included.
+    /// Confirms it; nothing is done without. Everything sealed under the keys is lost for good, backups included.
     #[arg(long)]
     pub yes: bool,
 }

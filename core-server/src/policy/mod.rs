@@ -173,7 +173,9 @@ impl Governance {
     fn permit_nothing(&self) {
         match Policies::new("", &self.region) {
             Ok(policies) => self.in_force.store(Arc::new(InForce { policies, source: Source::Nothing })),
-            Err(error) => tracing::error!(%error, "no policies cannot be read"),
+            Err(error) => {
+                tracing::error!(%error, "the empty policy cannot be put in force: the one before stays")
+            }
         }
     }
 
