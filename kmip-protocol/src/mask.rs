@@ -73,11 +73,6 @@ macro_rules! masks {
                     let unknown = Self::TABLE.rows.iter().filter(|row| !row.since.knows(version));
                     Self(unknown.fold(self.0, |bits, row| bits & !row.bit))
                 }
-
-                /// Whether any bit of `other` is set.
-                pub const fn intersects(self, other: Self) -> bool {
-                    self.0 & other.0 != 0
-                }
             }
 
             impl std::ops::BitOr for $name {

@@ -17,7 +17,7 @@ pub struct Holder<K> {
     given_up: u64,
     /// When, counted so, each key was given up last.
     given_up_keys: HashMap<K, u64>,
-    /// When, counted so, all keys were.
+    /// When, counted so, the last key was that is not remembered any more.
     given_up_all: u64,
 }
 
@@ -62,13 +62,6 @@ impl<K: Eq + Hash + Clone> Holder<K> {
             self.forget_given_up();
         }
         self.given_up_keys.insert(key, self.given_up);
-    }
-
-    /// Gives up all leases: the way to the grantor is lost for good, or the grantor is another one now.
-    pub fn give_up_all(&mut self) {
-        self.leases.clear();
-        self.given_up += 1;
-        self.forget_given_up();
     }
 
     /// No request under way counts any more, so that it need not be known which keys were given up.
@@ -129,8 +122,6 @@ mod tests {
         let asked = holder.ask(Duration::ZERO);
         holder.give_up("other");
         assert!(holder.granted(asked, "l3", LEASE));
-        holder.give_up_all();
-        assert!(!holder.granted(asked, "l3", LEASE));
     }
 
     #[test]
