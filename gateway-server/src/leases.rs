@@ -2,7 +2,7 @@
 //! for them back, and with each its opened objects.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytestring::ByteString;
@@ -11,6 +11,7 @@ use key_service::crypto::RECORD_KEY_BYTES;
 use key_service::lease::Holder;
 use key_service::memory::{LockedSecret, keys_taken_back};
 use key_service::port::{Binding, Clock, Sealed, SealerError};
+use key_service::streams::Streams;
 use kmip_protocol::codec::Secret;
 use kmip_protocol::enumeration::ResultStatus;
 use kmip_protocol::identifier::UniqueIdentifier;
@@ -37,6 +38,8 @@ pub(crate) struct Leases {
     asked_record_keys: Questions,
     cache: KeyCache,
     record_keys: RecordKeys,
+    /// Operations in several parts hold opened objects, too.
+    streams: OnceLock<Arc<Streams>>,
 }
 
 /// How often a lease is asked for that was recalled while the grant was under way: by a rotation, say.
@@ -63,7 +66,13 @@ impl Leases {
             asked_record_keys: Questions::default(),
             cache,
             record_keys,
+            streams: OnceLock::new(),
         }
+    }
+
+    /// From now on, streams end with the lease on the L3 above their object. The first call counts.
+    pub(crate) fn watch(&self, streams: Arc<Streams>) {
+        let _ = self.streams.set(streams);
     }
 
     /// What was opened under these leases.
@@ -131,6 +140,9 @@ impl Leases {
     fn wipe(&self, key: &str) {
         self.cache.wipe(key);
         self.record_keys.wipe(key);
+        if let Some(streams) = self.streams.get() {
+            streams.keep_under(|other| other != key);
+        }
         keys_taken_back();
     }
 
@@ -179,6 +191,9 @@ impl Leases {
             // Under the same lock as `remember`.
             let _book = self.book();
             self.cache.forget(key, unique_identifier);
+            if let Some(streams) = self.streams.get() {
+                streams.forget_object(unique_identifier);
+            }
             self.record_keys.bury(key, unique_identifier)
         };
         if !is_noted {
@@ -208,8 +223,10 @@ impl Leases {
                     book.used.remove(key);
                     self.wipe(key);
                 }
+                let streamed = self.look_after_streams(&book, now);
                 let ending: Vec<ByteString> = book.holder.ending(now + RENEW_BEFORE_END).cloned().collect();
-                let used = ending.into_iter().filter(|key| book.used.contains(key)).collect::<Vec<_>>();
+                let is_used = |key: &ByteString| book.used.contains(key) || streamed.contains(key);
+                let used = ending.into_iter().filter(is_used).collect::<Vec<_>>();
                 book.used.retain(|key| !used.contains(key));
                 used
             };
@@ -219,6 +236,15 @@ impl Leases {
                 tracing::debug!(%error, "leases were not renewed");
             }
         }
+    }
+
+    /// Ends streams that are idle, and those that a request under way began after the lease had gone. Returns the L3s of the
+    /// others, whose leases they need for their next part.
+    fn look_after_streams(&self, book: &Book, now: Duration) -> HashSet<ByteString> {
+        let Some(streams) = self.streams.get() else { return HashSet::new() };
+        streams.forget_idle(&*self.clock);
+        streams.keep_under(|key| book.holder.is_live(key, now));
+        streams.sealing_keys()
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {

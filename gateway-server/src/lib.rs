@@ -110,7 +110,7 @@ impl Gateway {
         let Core { link, leases, sealer } = connect(&config.core, &config.cache, clock.clone())?;
         let gate = Arc::new(SealGate::default());
         let store = Arc::new(AuthenticatedStore::new(records.clone(), sealer.clone(), gate.clone()));
-        let undertaker = Undertaker::new(store.clone(), link.clone(), leases, &mut registry);
+        let undertaker = Undertaker::new(store.clone(), link.clone(), leases.clone(), &mut registry);
         tokio::spawn(undertaker.clone().run());
         let store = Arc::new(BuryingStore::new(store, undertaker));
         let shredder =
@@ -126,6 +126,7 @@ impl Gateway {
             config.service,
             HANDLED,
         );
+        leases.watch(service.streams.clone());
         let limits = Limits { message_bytes, value_bytes: message_bytes, ..Limits::default() };
         let handler = Arc::new(Handler::new(service, limits));
         let metrics = TransportMetrics::register(&mut registry);

@@ -109,7 +109,7 @@ pub struct Service {
     /// The operations that this server offers, as Query tells them.
     pub offered: &'static [Operation],
     /// Operations in several parts that are under way.
-    pub streams: Streams,
+    pub streams: Arc<Streams>,
     /// Where long computations go.
     pub workers: Workers,
     /// Names for requests.
@@ -131,7 +131,7 @@ impl Service {
         settings: ServiceSettings,
         offered: &'static [Operation],
     ) -> Self {
-        let streams = Streams::new(&settings);
+        let streams = Arc::new(Streams::new(&settings));
         let workers = Workers::new(&settings);
         let correlations = Correlations::new(&*entropy, &*clock);
         Self { store, sealer, clock, entropy, audit, settings, offered, streams, workers, correlations }

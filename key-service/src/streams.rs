@@ -2,11 +2,11 @@
 //! under way.
 //!
 //! The state of a stream lives in memory only, belongs to the principal that began it, and is zeroized when the stream
-//! ends, fails, is given up or is forgotten because its tenant was revoked. A part takes its stream out of the table
+//! ends, fails, is given up, or is forgotten because its object was destroyed or the L3 above it may not be used any more. A part takes its stream out of the table
 //! and puts it back: two parts at a time cannot be.
 
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -52,8 +52,8 @@ struct Slot {
     last_used: Duration,
     subject: Subject,
     held_bytes: usize,
-    /// `None` while a part is being worked on.
-    state: Option<State>,
+    /// `None` while a part is being worked on. In a place of its own: what is moved out of the table leaves its bytes behind there.
+    state: Option<Box<State>>,
 }
 
 /// What a stream is about.
@@ -61,24 +61,20 @@ struct Slot {
 pub(crate) struct Subject {
     operation: Operation,
     unique_identifier: ByteString,
-    /// The L3 that the object is sealed under.
-    sealed_under: ByteString,
+    /// The L3 that the object is sealed under, if there is one.
+    sealed_under: Option<ByteString>,
 }
 
 impl Subject {
     /// An operation with an object.
     pub(crate) fn of(operation: Operation, record: &Record) -> Self {
         let sealed_under = record.sealed.as_ref().map(|sealed| sealed.key.clone());
-        Self {
-            operation,
-            unique_identifier: record.unique_identifier.clone(),
-            sealed_under: sealed_under.unwrap_or_default(),
-        }
+        Self { operation, unique_identifier: record.unique_identifier.clone(), sealed_under }
     }
 
     /// An operation that no object takes part in.
     pub(crate) fn without_object(operation: Operation) -> Self {
-        Self { operation, unique_identifier: ByteString::new(), sealed_under: ByteString::new() }
+        Self { operation, unique_identifier: ByteString::new(), sealed_under: None }
     }
 
     pub(crate) fn operation(&self) -> Operation {
@@ -140,14 +136,22 @@ impl Streams {
         self.table().streams.len()
     }
 
-    /// Zeroizes the streams of a tenant.
-    pub fn forget_tenant(&self, tenant: &str) {
-        self.table().remove_where(|slot| slot.principal.tenant == tenant);
+    /// The L3s that the objects of streams are sealed under.
+    pub fn sealing_keys(&self) -> HashSet<ByteString> {
+        let table = self.table();
+        let keys = table.streams.values().filter_map(|slot| slot.subject.sealed_under.clone());
+        keys.collect()
     }
 
-    /// Zeroizes the streams whose objects are sealed under an L3: its lease has ended.
-    pub fn forget_sealed_under(&self, key: &str) {
-        self.table().remove_where(|slot| slot.subject.sealed_under == key);
+    /// Zeroizes the streams whose objects are sealed under an L3 that may not be used.
+    pub fn keep_under(&self, may_be_used: impl Fn(&ByteString) -> bool) {
+        self.table()
+            .remove_where(|slot| slot.subject.sealed_under.as_ref().is_some_and(|key| !may_be_used(key)));
+    }
+
+    /// Zeroizes the streams of an object.
+    pub fn forget_object(&self, unique_identifier: &str) {
+        self.table().remove_where(|slot| slot.subject.unique_identifier == unique_identifier);
     }
 
     /// Zeroizes the streams that have waited too long for their next part.
@@ -180,7 +184,7 @@ impl Streams {
             last_used: clock.monotonic(),
             subject,
             held_bytes,
-            state: Some(state),
+            state: Some(Box::new(state)),
         };
         table.streams.insert(correlation.clone(), slot);
         Ok(correlation)
@@ -210,7 +214,7 @@ impl Streams {
         let mut table = self.table();
         let slot = table.streams.get_mut(correlation);
         let slot = slot.filter(|slot| slot.is_of(context.principal, operation)).ok_or_else(no_stream)?;
-        slot.state.take().ok_or_else(no_stream)
+        slot.state.take().map(|state| *state).ok_or_else(no_stream)
     }
 
     /// Keeps the state for the next part; `more_held_bytes` is how much of this one was not answered yet.
@@ -222,7 +226,7 @@ impl Streams {
         more_held_bytes: usize,
     ) -> Result<(), Fault> {
         let mut table = self.table();
-        // The tenant may have been forgotten meanwhile: then the state goes here, too.
+        // The stream may have been forgotten meanwhile: then the state goes here, too.
         let held_bytes = table.streams.get(correlation).ok_or_else(no_stream)?.held_bytes;
         let holds = held_bytes.saturating_add(more_held_bytes);
         if let Err(fault) = table.hold(held_bytes, holds, self.maximum_bytes) {
@@ -232,7 +236,7 @@ impl Streams {
         if let Some(slot) = table.streams.get_mut(correlation) {
             slot.held_bytes = holds;
             slot.last_used = context.service.clock.monotonic();
-            slot.state = Some(state);
+            slot.state = Some(Box::new(state));
         }
         Ok(())
     }

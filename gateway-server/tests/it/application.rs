@@ -138,6 +138,21 @@ impl Application {
         .await
     }
 
+    /// Begins an encryption in several parts, whose state holds the key until its last part.
+    pub async fn begin_encryption(&self, key: &str, blocks: &[u8]) -> Result<Response, Failure> {
+        self.ask(EncryptRequest {
+            unique_identifier: identifier(key),
+            cryptographic_parameters: block_by_block(),
+            data: Some(Secret::copy_from_slice(blocks)),
+            iv_counter_nonce: None,
+            correlation_value: None,
+            init_indicator: Some(true),
+            final_indicator: None,
+            authenticated_encryption_additional_data: None,
+        })
+        .await
+    }
+
     /// Decrypts whole blocks with a key.
     pub async fn decrypt(&self, key: &str, blocks: &[u8]) -> Result<Response, Failure> {
         self.ask(DecryptRequest {

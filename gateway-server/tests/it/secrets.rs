@@ -117,6 +117,7 @@ async fn use_all_ways(application: &Application, round: usize) -> Vec<u8> {
         application.encrypt(&key, &[7; 64]).await.unwrap();
         application.decrypt(&key, &[7; 64]).await.unwrap();
     }
+    application.begin_encryption(&key, &[7; 64]).await.unwrap();
     application.get(&key).await.unwrap().expose().to_vec()
 }
 

@@ -185,11 +185,15 @@ async fn streams_are_bounded() {
         authenticated_encryption_tag: None,
     };
     assert_eq!(server.refused(held).await, ResultReason::ServerLimitExceeded);
-    server.service.streams.forget_tenant("globex");
-    assert_eq!(server.service.streams.count(), 1);
-    server.service.streams.forget_tenant("acme");
-    assert_eq!(server.service.streams.count(), 0);
+    let streams = &server.service.streams;
+    streams.forget_object("another");
+    assert_eq!(streams.count(), 1);
+    streams.forget_object(&key);
+    assert_eq!(streams.count(), 0);
     server.done::<EncryptResponse>(first_part(&key)).await;
-    server.service.streams.forget_sealed_under("l3");
-    assert_eq!(server.service.streams.count(), 0);
+    assert_eq!(streams.sealing_keys().into_iter().collect::<Vec<_>>(), ["l3"]);
+    streams.keep_under(|l3| l3 == "l3");
+    assert_eq!(streams.count(), 1);
+    streams.keep_under(|_| false);
+    assert_eq!(streams.count(), 0);
 }
