@@ -230,8 +230,9 @@ impl Ledger {
         if lines.is_empty() {
             return;
         }
-        let written = file.write_all(lines.as_bytes()).and_then(|()| file.sync_data());
-        if let Err(error) = written {
+        if let Err(error) = append(&mut file, &lines) {
+            // Written with whatever is closed next. In front: the order of policies tells which is the highest.
+            self.waiting.lock().unwrap_or_else(PoisonError::into_inner).insert_str(0, &lines);
             self.metrics.ledger_failures.inc();
             tracing::error!(path = %self.path.display(), %error, "the ledger cannot be written: an older store would not be noticed");
         }
@@ -267,6 +268,16 @@ impl Ledger {
     fn entries(&self) -> MutexGuard<'_, Entries> {
         self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Appends whole lines, or nothing: half a line would make no sense of the next one.
+fn append(file: &mut File, lines: &str) -> io::Result<()> {
+    let before = file.metadata()?.len();
+    let written = file.write_all(lines.as_bytes()).and_then(|()| file.sync_data());
+    if written.is_err() {
+        file.set_len(before)?;
+    }
+    written
 }
 
 /// Whether an object is closed for good: a tenant or Gateway that is no longer let in, an L3 that opens nothing any more. An

@@ -28,6 +28,7 @@ pub struct Metrics {
     closings: Family<ReasonLabels, Counter>,
     denials: Family<ActionLabels, Counter>,
     over_budget: Family<GatewayLabels, Counter>,
+    over_burial_budget: Family<GatewayLabels, Counter>,
     anchors: Family<StandingLabels, Gauge>,
     oldest_proof: Gauge,
     rotations: Family<RotationLabels, Counter>,
@@ -136,6 +137,11 @@ impl Metrics {
             metrics.over_budget.clone(),
         );
         registry.register(
+            "tombstones_over_budget",
+            "Tombstones put off because the budget of the Gateway was spent",
+            metrics.over_burial_budget.clone(),
+        );
+        registry.register(
             "anchors",
             "L1s that L2s are sealed under, by how they answered last; those never asked are not counted",
             metrics.anchors.clone(),
@@ -190,6 +196,7 @@ impl Metrics {
             closings: Family::default(),
             denials: Family::default(),
             over_budget: Family::default(),
+            over_burial_budget: Family::default(),
             anchors: Family::default(),
             oldest_proof: Gauge::default(),
             rotations: Family::default(),
@@ -223,6 +230,10 @@ impl Metrics {
     /// Names of Gateways come from the configuration: there are not many.
     pub(crate) fn over_budget(&self, gateway: &str) {
         self.over_budget.get_or_create(&GatewayLabels { gateway: gateway.to_owned() }).inc();
+    }
+
+    pub(crate) fn over_burial_budget(&self, gateway: &str) {
+        self.over_burial_budget.get_or_create(&GatewayLabels { gateway: gateway.to_owned() }).inc();
     }
 
     /// An anchor changes its standing; `None`: it is not, or no longer, known.

@@ -1,7 +1,8 @@
 //! Tombstones: which objects of Gateways (L4s) were destroyed. What a tombstone names is never wrapped or unwrapped again,
-//! under no version of any L3 of its tenant, however old the store is that it comes from.
+//! under no version of its service's L3, however old the store is that it comes from.
 //!
-//! They are records of the Core's store, in a namespace for each tenant that no listing of the chain meets.
+//! They are records of the Core's store, in a namespace for each service that no listing of the chain meets: a Gateway that
+//! serves one service of a tenant buries nothing of another.
 
 use std::sync::Arc;
 
@@ -11,6 +12,25 @@ use key_service::port::{Change, Clock, Store, StoreError};
 use key_service::record::Record;
 use kmip_protocol::attribute::{Attribute, Attributes, Instance};
 use kmip_protocol::enumeration::{ObjectType, State};
+
+/// Where the objects of a service are buried.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plot {
+    tenant: ByteString,
+    service: ByteString,
+}
+
+impl Plot {
+    /// Where the objects go that an L3 has sealed.
+    pub fn of(tenant: &ByteString, l3: &Record) -> Self {
+        Self { tenant: tenant.clone(), service: l3.service.clone() }
+    }
+
+    /// No tenant and no service has a slash in its name.
+    fn namespace(&self) -> ByteString {
+        ByteString::from(format!("tombstones/{}/{}", self.tenant, self.service))
+    }
+}
 
 /// The tombstones of a region.
 pub struct Tombstones {
@@ -28,14 +48,14 @@ impl Tombstones {
     ///
     /// # Errors
     /// If the store does not take it.
-    pub async fn bury(&self, tenant: &str, unique_identifier: &str) -> Result<bool, StoreError> {
-        if self.is_buried(tenant, unique_identifier).await? {
+    pub async fn bury(&self, plot: &Plot, unique_identifier: &str) -> Result<bool, StoreError> {
+        if self.is_buried(plot, unique_identifier).await? {
             return Ok(false);
         }
         let attributes = [Attribute::State(State::Destroyed), Attribute::DestroyDate(self.clock.now())];
         let instances = attributes.map(|attribute| Instance { index: Some(0), attribute }).to_vec();
         let tombstone = Record {
-            tenant: namespace(tenant),
+            tenant: plot.namespace(),
             service: ByteString::new(),
             unique_identifier: ByteString::from(unique_identifier),
             sequence: self.clock.stamp(),
@@ -58,12 +78,7 @@ impl Tombstones {
     ///
     /// # Errors
     /// If the store does not tell: nothing may be unwrapped then.
-    pub async fn is_buried(&self, tenant: &str, unique_identifier: &str) -> Result<bool, StoreError> {
-        Ok(self.store.fetch(&namespace(tenant), unique_identifier).await?.is_some())
+    pub async fn is_buried(&self, plot: &Plot, unique_identifier: &str) -> Result<bool, StoreError> {
+        Ok(self.store.fetch(&plot.namespace(), unique_identifier).await?.is_some())
     }
-}
-
-/// No tenant has a slash in its name.
-fn namespace(tenant: &str) -> ByteString {
-    ByteString::from(format!("tombstones/{tenant}"))
 }

@@ -412,3 +412,18 @@ fn digest(value: &[u8], key_format_type: Option<KeyFormatType>) -> Digest {
         key_format_type,
     }
 }
+
+/// Bytes of a Unique Identifier at most: clients copy it into a buffer of 128.
+pub const MAXIMUM_IDENTIFIER_BYTES: usize = 127;
+
+/// Judges a Unique Identifier that somebody else has chosen.
+///
+/// # Errors
+/// If no object can have it.
+pub fn judge_identifier(unique_identifier: &str) -> Result<(), Fault> {
+    let is_plain = unique_identifier.bytes().all(|byte| byte.is_ascii_graphic());
+    if unique_identifier.is_empty() || unique_identifier.len() > MAXIMUM_IDENTIFIER_BYTES || !is_plain {
+        return Err(Fault::invalid_field("identifiers are 1 to 127 printable ASCII characters, no spaces"));
+    }
+    Ok(())
+}

@@ -13,6 +13,7 @@ use kmip_protocol::operation::{DecryptRequest, DecryptResponse};
 use super::encrypt::{object_binding, refuse_buried, refuse_choices, use_key};
 use crate::metrics::Use;
 use crate::seat::Seat;
+use crate::tombstones::Plot;
 
 pub(super) async fn handle(
     seat: &Seat,
@@ -41,13 +42,13 @@ async fn unwrap(
     }
     let (object, bound) = object_binding(request.authenticated_encryption_additional_data)?;
     let identifier = request.unique_identifier.as_ref();
-    let (unique_identifier, (tenant, plaintext)) =
+    let (unique_identifier, (plot, plaintext)) =
         use_key(seat, context, identifier, Action::Unwrap, |key, bytes| {
             let plaintext = crypto::unseal(bytes, &key.binding(&bound), data.expose())?;
             key.uses().unwrapped();
-            Ok((key.tenant().clone(), plaintext))
+            Ok((Plot::of(key.tenant(), key.record()), plaintext))
         })
         .await?;
-    refuse_buried(seat, &tenant, &object).await?;
+    refuse_buried(seat, &plot, &object).await?;
     Ok(DecryptResponse { unique_identifier, data: Some(Secret::from(plaintext)), correlation_value: None })
 }

@@ -26,6 +26,7 @@ use kmip_ttlv::SecretBuffer;
 use crate::metrics::Use;
 use crate::policy::authorization::{authorize, authorize_use, resource_of};
 use crate::seat::Seat;
+use crate::tombstones::Plot;
 use crate::vault::UnsealedKey;
 
 pub(super) async fn handle(
@@ -50,14 +51,14 @@ async fn wrap(seat: &Seat, context: &Context<'_>, request: EncryptRequest) -> Re
     let (object, bound) = object_binding(request.authenticated_encryption_additional_data)?;
     let entropy = &*context.service.entropy;
     let identifier = request.unique_identifier.as_ref();
-    let (unique_identifier, (tenant, envelope)) =
+    let (unique_identifier, (plot, envelope)) =
         use_key(seat, context, identifier, Action::Wrap, |key, bytes| {
             let envelope = crypto::seal(bytes, &key.binding(&bound), data.expose(), entropy)?;
             key.uses().wrapped();
-            Ok((key.tenant().clone(), envelope))
+            Ok((Plot::of(key.tenant(), key.record()), envelope))
         })
         .await?;
-    refuse_buried(seat, &tenant, &object).await?;
+    refuse_buried(seat, &plot, &object).await?;
     Ok(EncryptResponse {
         unique_identifier,
         data: Some(Secret::from(SecretBuffer::from(envelope))),
@@ -91,8 +92,8 @@ pub(super) fn object_binding(associated_data: Option<Bytes>) -> Result<(ObjectBi
 }
 
 /// Refuses an object that was destroyed. Asked right before the answer: one that is buried meanwhile is refused, too.
-pub(super) async fn refuse_buried(seat: &Seat, tenant: &str, object: &ObjectBinding) -> Result<(), Fault> {
-    match seat.tombstones.is_buried(tenant, &object.unique_identifier).await? {
+pub(super) async fn refuse_buried(seat: &Seat, plot: &Plot, object: &ObjectBinding) -> Result<(), Fault> {
+    match seat.tombstones.is_buried(plot, &object.unique_identifier).await? {
         true => Err(Fault::object_destroyed()),
         false => Ok(()),
     }

@@ -1,5 +1,6 @@
-//! How much a Gateway may unwrap for a tenant: a bucket of tokens that fills up again, so that whoever has stolen a Gateway's
-//! certificate cannot open in minutes what took years to seal. And how much it did in the last minute, for policies to look at.
+//! How much a Gateway may unwrap and bury for a tenant: buckets of tokens that fill up again, so that whoever has stolen a
+//! Gateway's certificate can neither open nor destroy in minutes what took years to seal. And how much it did in the last
+//! minute, for policies to look at.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ use key_service::port::Clock;
 use kmip_protocol::enumeration::ResultReason;
 use serde::Deserialize;
 
-/// What a Gateway may unwrap for one tenant.
+/// What a Gateway may unwrap and bury for one tenant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BudgetSettings {
@@ -19,15 +20,24 @@ pub struct BudgetSettings {
     pub unwraps_per_second: u32,
     /// Unwraps in one go, after a time of rest: what a Gateway needs to warm up after a restart. Default: 50,000.
     pub unwrap_burst: u32,
+    /// Tombstones a second in the long run. What goes beyond stays pending at the Gateway, which asks again. Default: 100.
+    pub tombstones_per_second: u32,
+    /// Tombstones in one go, after a time of rest. Default: 10,000.
+    pub tombstone_burst: u32,
 }
 
 impl Default for BudgetSettings {
     fn default() -> Self {
-        Self { unwraps_per_second: 5_000, unwrap_burst: 50_000 }
+        Self {
+            unwraps_per_second: 5_000,
+            unwrap_burst: 50_000,
+            tombstones_per_second: 100,
+            tombstone_burst: 10_000,
+        }
     }
 }
 
-/// The unwraps and wraps of one Gateway.
+/// The unwraps, wraps and burials of one Gateway.
 pub struct Meter {
     settings: BudgetSettings,
     clock: Arc<dyn Clock>,
@@ -36,12 +46,18 @@ pub struct Meter {
 
 /// Of one tenant.
 struct Account {
+    to_unwrap: Bucket,
+    to_bury: Bucket,
+    unwraps: LastMinute,
+    wraps: LastMinute,
+}
+
+/// What may be done in one go, filling up again.
+struct Bucket {
     tokens: f64,
     filled: Duration,
     /// When it was last told that the budget is spent.
     told: Option<Duration>,
-    unwraps: LastMinute,
-    wraps: LastMinute,
 }
 
 /// That the budget is spent is told this often.
@@ -55,10 +71,10 @@ impl Meter {
         tenants: impl IntoIterator<Item = ByteString>,
     ) -> Self {
         let now = clock.monotonic();
+        let bucket = |burst: u32| Bucket { tokens: burst.into(), filled: now, told: None };
         let account = || Account {
-            tokens: settings.unwrap_burst.into(),
-            filled: now,
-            told: None,
+            to_unwrap: bucket(settings.unwrap_burst),
+            to_bury: bucket(settings.tombstone_burst),
             unwraps: LastMinute::default(),
             wraps: LastMinute::default(),
         };
@@ -73,14 +89,12 @@ impl Meter {
     pub fn unwrap(&self, gateway: &str, tenant: &str) -> Result<(), Fault> {
         let now = self.clock.monotonic();
         let Some(mut account) = self.account(tenant) else { return Ok(()) };
-        account.fill(&self.settings, now);
-        if account.tokens >= 1.0 {
-            account.tokens -= 1.0;
+        let BudgetSettings { unwraps_per_second, unwrap_burst, .. } = self.settings;
+        if account.to_unwrap.take(unwraps_per_second, unwrap_burst, now) {
             account.unwraps.count(now);
             return Ok(());
         }
-        if account.told.is_none_or(|told| now >= told + TELL_EVERY) {
-            account.told = Some(now);
+        if account.to_unwrap.is_to_be_told(now) {
             tracing::warn!(
                 gateway,
                 tenant,
@@ -90,6 +104,30 @@ impl Meter {
         Err(Fault::new(
             ResultReason::ServerLimitExceeded,
             "the Gateway has spent its unwrap budget for this tenant; try again later",
+        ))
+    }
+
+    /// Takes one tombstone out of the budget.
+    ///
+    /// # Errors
+    /// If it is spent.
+    pub fn bury(&self, gateway: &str, tenant: &str) -> Result<(), Fault> {
+        let now = self.clock.monotonic();
+        let Some(mut account) = self.account(tenant) else { return Ok(()) };
+        let BudgetSettings { tombstones_per_second, tombstone_burst, .. } = self.settings;
+        if account.to_bury.take(tombstones_per_second, tombstone_burst, now) {
+            return Ok(());
+        }
+        if account.to_bury.is_to_be_told(now) {
+            tracing::warn!(
+                gateway,
+                tenant,
+                "the tombstone budget is spent: a stolen certificate, or a budget too small"
+            );
+        }
+        Err(Fault::new(
+            ResultReason::ServerLimitExceeded,
+            "the Gateway has spent its tombstone budget for this tenant; try again later",
         ))
     }
 
@@ -111,12 +149,25 @@ impl Meter {
     }
 }
 
-impl Account {
-    fn fill(&mut self, settings: &BudgetSettings, now: Duration) {
+impl Bucket {
+    /// Takes one out, if there is one.
+    fn take(&mut self, per_second: u32, burst: u32, now: Duration) -> bool {
         let passed = now.saturating_sub(self.filled);
         self.filled = now.max(self.filled);
-        let filled = self.tokens + passed.as_secs_f64() * f64::from(settings.unwraps_per_second);
-        self.tokens = filled.min(settings.unwrap_burst.into());
+        self.tokens = (self.tokens + passed.as_secs_f64() * f64::from(per_second)).min(burst.into());
+        let is_there = self.tokens >= 1.0;
+        if is_there {
+            self.tokens -= 1.0;
+        }
+        is_there
+    }
+
+    fn is_to_be_told(&mut self, now: Duration) -> bool {
+        let is_due = self.told.is_none_or(|told| now >= told + TELL_EVERY);
+        if is_due {
+            self.told = Some(now);
+        }
+        is_due
     }
 }
 
@@ -188,7 +239,8 @@ mod tests {
 
     fn meter(unwraps_per_second: u32, unwrap_burst: u32) -> (Arc<Meter>, Arc<Hand>) {
         let hand = Arc::new(Hand::default());
-        let settings = BudgetSettings { unwraps_per_second, unwrap_burst };
+        let settings =
+            BudgetSettings { unwraps_per_second, unwrap_burst, tombstones_per_second: 1, tombstone_burst: 5 };
         let tenants = ["acme", "globex"].map(ByteString::from_static);
         (Arc::new(Meter::new(settings, hand.clone(), tenants)), hand)
     }
@@ -210,6 +262,15 @@ mod tests {
         assert_eq!(taken(&meter, "acme", 1_000), 100);
         let fault = meter.unwrap("g", "acme").err();
         assert_eq!(fault.map(|fault| fault.reason), Some(ResultReason::ServerLimitExceeded));
+    }
+
+    #[test]
+    fn burials_have_a_budget_of_their_own() {
+        let (meter, hand) = meter(10, 100);
+        let buried = |tenant, tries: usize| (0..tries).filter(|_| meter.bury("g", tenant).is_ok()).count();
+        assert_eq!((buried("acme", 20), buried("globex", 20), taken(&meter, "acme", 1_000)), (5, 5, 100));
+        hand.set(2_000);
+        assert_eq!(buried("acme", 20), 2);
     }
 
     #[test]

@@ -12,9 +12,6 @@ use crate::fault::Fault;
 use crate::record::Record;
 use crate::{creation, wrapping};
 
-/// Bytes of an identifier at most: clients copy it into a buffer of 128.
-const MAXIMUM_IDENTIFIER_BYTES: usize = 127;
-
 pub(super) async fn handle(
     context: &mut Context<'_>,
     request: ImportRequest,
@@ -23,7 +20,7 @@ pub(super) async fn handle(
     if request.object_type.is_some_and(|told| told != object.object_type()) {
         return Err(Fault::new(ResultReason::InvalidObjectType, "Object Type and the object do not agree"));
     }
-    judge_identifier(&request.unique_identifier)?;
+    creation::judge_identifier(&request.unique_identifier)?;
     judge_attributes(&request.attributes, context.service.settings.maximum_attributes)?;
     let existing = existing(context, &request.unique_identifier, request.replace_existing).await?;
     let wrapping_key = wrapping::known_wrapping_key(context, &object).await?;
@@ -61,14 +58,6 @@ async fn existing(
         }
         _ => Ok(existing),
     }
-}
-
-fn judge_identifier(unique_identifier: &str) -> Result<(), Fault> {
-    let is_plain = unique_identifier.bytes().all(|byte| byte.is_ascii_graphic());
-    if unique_identifier.is_empty() || unique_identifier.len() > MAXIMUM_IDENTIFIER_BYTES || !is_plain {
-        return Err(Fault::invalid_field("identifiers are 1 to 127 printable ASCII characters, no spaces"));
-    }
-    Ok(())
 }
 
 /// All attributes are taken as they come, but they have to be possible.
