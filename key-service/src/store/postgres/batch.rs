@@ -140,7 +140,7 @@ impl Batch {
         if !changed.is_empty() {
             let count = changed.len() as u64;
             if Rows::of(&changed).write(transaction, UPDATE).await? != count {
-                return Err(Failure::Unavailable("records that were locked have changed".to_owned()));
+                return Err(Failure::Refused("records that were locked have changed".to_owned()));
             }
         }
         if !new.is_empty() {
@@ -250,4 +250,9 @@ fn entries(record: &Record) -> impl Iterator<Item = Entry<'_>> {
 /// An unsigned number as the signed one of the same order.
 pub(super) fn ordered(number: u64) -> i64 {
     (number ^ (1 << 63)).cast_signed()
+}
+
+/// The unsigned number that [`ordered`] was given.
+pub(super) fn unordered(number: i64) -> u64 {
+    number.cast_unsigned() ^ (1 << 63)
 }

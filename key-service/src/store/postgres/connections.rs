@@ -26,6 +26,8 @@ pub(super) enum Failure {
     Full,
     /// The connection is gone: whoever only reads may try again.
     Closed(String),
+    /// The server has refused a statement: it may be for what one commit of several asks.
+    Refused(String),
     /// Anything else.
     Unavailable(String),
 }
@@ -194,8 +196,16 @@ impl From<tokio_postgres::Error> for Failure {
             Some(&SqlState::DISK_FULL) => Self::Full,
             // The server is stopping: the connection is as good as gone.
             Some(&SqlState::ADMIN_SHUTDOWN | &SqlState::CRASH_SHUTDOWN) => Self::Closed(describe(&error)),
-            _ => Self::Unavailable(describe(&error)),
+            Some(_) => Self::Refused(describe(&error)),
+            None => Self::Unavailable(describe(&error)),
         }
+    }
+}
+
+impl Failure {
+    /// Whether one commit of several may have failed them all: nothing was done, and the server answers.
+    pub(super) fn may_be_of_one(&self) -> bool {
+        matches!(self, Self::Race | Self::Full | Self::Refused(_))
     }
 }
 
@@ -205,7 +215,7 @@ impl From<Failure> for StoreError {
             // Others were faster again and again.
             Failure::Race => Self::Conflict,
             Failure::Full => Self::Full,
-            Failure::Closed(what) | Failure::Unavailable(what) => {
+            Failure::Closed(what) | Failure::Refused(what) | Failure::Unavailable(what) => {
                 Self::Unavailable(format!("PostgreSQL: {what}"))
             }
         }

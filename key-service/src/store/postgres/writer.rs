@@ -50,17 +50,33 @@ impl Writer {
             if commits.is_empty() {
                 continue;
             }
-            let started = Instant::now();
-            let outcomes = match self.transact(&commits).await {
-                Ok(outcomes) => outcomes,
-                Err(failure) => vec![Err(failure.into()); commits.len()],
-            };
-            self.metrics.transacted(commits.len(), started.elapsed());
-            for (answer, outcome) in answers.into_iter().zip(outcomes) {
-                // Nobody waits any more: the commit counts all the same.
-                let _ = answer.send(outcome);
+            match self.measured(&commits).await {
+                Ok(outcomes) => tell_outcomes(answers, outcomes),
+                Err(failure) if commits.len() > 1 && failure.may_be_of_one() => {
+                    self.one_by_one(commits, answers).await;
+                }
+                Err(failure) => tell_outcomes(answers, vec![Err(failure.into()); commits.len()]),
             }
         }
+    }
+
+    /// Each commit in a transaction of its own, after all of them together have failed: it cannot be told which of them the
+    /// server refuses, and it must not spoil the others.
+    async fn one_by_one(&self, commits: Vec<Vec<Prepared>>, answers: Vec<oneshot::Sender<Outcome>>) {
+        for (changes, answer) in commits.into_iter().zip(answers) {
+            if answer.is_closed() {
+                continue;
+            }
+            let outcomes = self.measured(&[changes]).await;
+            tell_outcomes([answer], outcomes.unwrap_or_else(|failure| vec![Err(failure.into())]));
+        }
+    }
+
+    async fn measured(&self, commits: &[Vec<Prepared>]) -> Result<Vec<Outcome>, Failure> {
+        let started = Instant::now();
+        let outcomes = self.transact(commits).await;
+        self.metrics.transacted(commits.len(), started.elapsed());
+        outcomes
     }
 
     /// One transaction of all the commits that are not refused, done again where another server was in the way, or the
@@ -116,6 +132,13 @@ impl Writer {
             transaction.execute(&statement, &[&changed]).await?;
         }
         Ok(())
+    }
+}
+
+fn tell_outcomes(answers: impl IntoIterator<Item = oneshot::Sender<Outcome>>, outcomes: Vec<Outcome>) {
+    for (answer, outcome) in answers.into_iter().zip(outcomes) {
+        // Nobody waits any more: the commit counts all the same.
+        let _ = answer.send(outcome);
     }
 }
 
