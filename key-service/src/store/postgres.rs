@@ -23,7 +23,7 @@ use super::transition::Prepared;
 use super::{OpenError, Purpose, StoreMetrics, value};
 use crate::port::{Change, IndexKey, Position, Region, Store, StoreError};
 use crate::record::Record;
-use batch::ordered;
+use batch::{ordered, unordered};
 use connections::Connections;
 use region::PostgresRegion;
 use url::PostgresUrl;
@@ -69,7 +69,7 @@ impl PostgresStore {
 }
 
 const FETCH: &str = "SELECT found FROM krypton_fetch($1, $2)";
-const SELECT: &str = "SELECT identifier, found FROM krypton_select($1, $2, $3, $4)";
+const SELECT: &str = "SELECT place, identifier, found FROM krypton_select($1, $2, $3, $4)";
 const TENANTS: &str = "SELECT tenant FROM krypton_tenants";
 
 #[async_trait]
@@ -112,17 +112,28 @@ impl Store for PostgresStore {
             None => Some(Position::MAX),
             Some(after) => after.checked_sub(1),
         };
-        let Some(newest) = newest.filter(|_| limit > 0 && is_storable(tenant)) else { return Ok(Vec::new()) };
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-        let key: Option<&[u8]> = key.map(|key| &*key.0);
-        let rows = self.connections.query(SELECT, &[&tenant, &key, &ordered(newest), &limit]).await?;
-        let open = |row: &tokio_postgres::Row| {
-            let (identifier, found): (&str, Vec<u8>) = (row.get(0), row.get(1));
-            value::open(&Bytes::from(found), tenant, identifier)
-                .inspect_err(|error| tracing::error!(%error, "a record is left out of a search"))
-                .ok()
+        let Some(mut newest) = newest.filter(|_| limit > 0 && is_storable(tenant)) else {
+            return Ok(Vec::new());
         };
-        Ok(rows.iter().filter_map(open).collect())
+        let key: Option<&[u8]> = key.map(|key| &*key.0);
+        let mut page = Vec::new();
+        // A page that is not full means the end to the caller: a row without a sound record must not hide those after it.
+        loop {
+            let asked = limit - page.len();
+            let most = i64::try_from(asked).unwrap_or(i64::MAX);
+            let rows = self.connections.query(SELECT, &[&tenant, &key, &ordered(newest), &most]).await?;
+            for row in &rows {
+                match open(row, tenant) {
+                    Ok(record) => page.push(record),
+                    Err(error) => tracing::error!(%error, "a record is left out of a search"),
+                }
+            }
+            let older = rows.last().and_then(|row| unordered(row.get(0)).checked_sub(1));
+            match older {
+                Some(older) if rows.len() >= asked && page.len() < limit => newest = older,
+                _ => return Ok(page),
+            }
+        }
     }
 
     async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
@@ -132,6 +143,17 @@ impl Store for PostgresStore {
 
     fn region(&self) -> Option<Arc<dyn Region>> {
         self.region.clone().map(|region| region as Arc<dyn Region>)
+    }
+}
+
+/// Opens a row of [`SELECT`]. The place has to be the record's: the caller goes on after the last record of a page, and one
+/// from elsewhere would lead past others.
+fn open(row: &tokio_postgres::Row, tenant: &str) -> Result<Arc<Record>, StoreError> {
+    let (place, identifier, found): (i64, &str, Vec<u8>) = (row.get(0), row.get(1), row.get(2));
+    let record = value::open(&Bytes::from(found), tenant, identifier)?;
+    match record.sequence == unordered(place) {
+        true => Ok(record),
+        false => Err(StoreError::Damaged(format!("{identifier}: it has another place in the index"))),
     }
 }
 

@@ -82,7 +82,7 @@ pub(crate) fn name(text: &str) -> Attribute {
     Attribute::Name(Name { value: text.into(), name_type: NameType::UninterpretedTextString })
 }
 
-fn group(text: &str) -> Attribute {
+pub(crate) fn group(text: &str) -> Attribute {
     Attribute::ObjectGroup(text.into())
 }
 

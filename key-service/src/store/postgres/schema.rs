@@ -6,8 +6,11 @@ use super::connections::describe;
 use crate::record::INDEX_VERSION;
 
 /// The files, in order: only ever add to them.
-const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_records.sql"), include_str!("migrations/0002_region.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_records.sql"),
+    include_str!("migrations/0002_region.sql"),
+    include_str!("migrations/0003_whole_pages.sql"),
+];
 
 /// Taken while the tables are brought up to date, so that servers that start together do it once: "krypton" in ASCII.
 const LOCK: i64 = 0x6b_7279_7074_6f6e;

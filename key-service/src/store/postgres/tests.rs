@@ -9,8 +9,9 @@ use kmip_protocol::attribute::Attribute;
 use test_servers::{Postgres, PostgresOptions};
 
 use super::*;
+use crate::record::index_key;
 use crate::store::StoreMetrics;
-use crate::store::suite::{Subject, insert, name, record, replace, store_tests, with};
+use crate::store::suite::{Subject, group, insert, name, record, replace, store_tests, with};
 
 const CORE: Purpose = Purpose::Core { shared: "region" };
 
@@ -278,6 +279,76 @@ async fn a_damaged_row_is_refused_and_no_other() {
     assert!(matches!(refused, Err(StoreError::Damaged(_))));
     taken.unwrap();
     assert_eq!(store.select("t", None, None, 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_without_a_sound_record_do_not_shorten_a_page() {
+    let postgres = Postgres::start();
+    let database = postgres.create_database();
+    let store = open(&postgres.url(&database)).await.unwrap();
+    for sequence in 1..=5 {
+        let member = with(record("t", &format!("k{sequence}"), sequence), [group("g")]);
+        store.commit(vec![insert(&member)]).await.unwrap();
+    }
+    let key = index_key(&group("g")).unwrap();
+    let hexadecimal: String = key.0.iter().map(|byte| format!("{byte:02x}")).collect();
+    let index = |places: &str, identifier: &str| {
+        postgres.sql(
+            &database,
+            &format!(
+                "INSERT INTO krypton_index SELECT 't', '\\x{hexadecimal}', place + {}, {identifier}, false \
+                 FROM generate_series({places}) AS place",
+                ordered(0)
+            ),
+        );
+    };
+    // Without a record: the newest, in between, many of one moment, and the oldest.
+    index("1000, 1200", "'gone' || place");
+    index("3, 3", "'gone'");
+    index("0, 0", "'gone'");
+    postgres.sql(
+        &database,
+        "INSERT INTO krypton_index SELECT tenant, key, sequence, 'tie' || number, false FROM krypton_index, \
+         generate_series(1, 90) AS number WHERE unique_identifier = 'k2'",
+    );
+    // One that is at the wrong place, from where a caller would go on with the oldest; and one that is damaged.
+    index("500, 500", "'k1'");
+    postgres.sql(&database, "UPDATE krypton_records SET record = set_byte(record, 40, get_byte(record, 40) # 1) WHERE unique_identifier = 'k4'");
+    for key in [Some(&key), None] {
+        for limit in [1, 2, 3, 64] {
+            let (mut found, mut after) = (Vec::new(), None);
+            loop {
+                let page = store.select("t", key, after, limit).await.unwrap();
+                found.extend(page.iter().map(|record| record.sequence));
+                if page.len() < limit {
+                    break;
+                }
+                after = found.last().copied();
+            }
+            assert_eq!(found, [5, 3, 2, 1], "pages of {limit}, by a key: {}", key.is_some());
+        }
+    }
+}
+
+/// One task at a time, so that the commits wait before the writer begins.
+#[tokio::test]
+async fn a_commit_that_the_server_refuses_does_not_fail_those_beside_it() {
+    let postgres = Postgres::start();
+    let database = postgres.create_database();
+    let store = open(&postgres.url(&database)).await.unwrap();
+    postgres.sql(&database, "ALTER TABLE krypton_records ADD CHECK (unique_identifier <> 'refused')");
+    let commit = |identifier: &str| store.commit(vec![insert(&record("t", identifier, 1))]);
+    let (first, refused, last) = tokio::join!(commit("a"), commit("refused"), commit("b"));
+    assert!(matches!(&refused, Err(StoreError::Unavailable(what)) if what.contains("23514")), "{refused:?}");
+    assert_eq!((first, last), (Ok(()), Ok(())));
+
+    // A row that nothing belongs to is in the way of one, whenever it is tried.
+    let torn = with(record("t", "torn", 2), [group("g")]);
+    store.commit(vec![insert(&torn)]).await.unwrap();
+    postgres.sql(&database, "DELETE FROM krypton_records WHERE unique_identifier = 'torn'");
+    let (first, refused, last) = tokio::join!(commit("c"), store.commit(vec![insert(&torn)]), commit("d"));
+    assert_eq!((first, refused, last), (Ok(()), Err(StoreError::Conflict), Ok(())));
+    assert_eq!(store.select("t", None, None, 10).await.unwrap().len(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
