@@ -96,6 +96,11 @@ pub trait Store: Send + Sync + 'static {
     /// The tenants that have records, destroyed ones included, in no particular order.
     async fn tenants(&self) -> Result<Vec<ByteString>, StoreError>;
 
+    /// How many records the searches of this process have had to leave out: who has to have all of them looks before and after.
+    fn left_out(&self) -> u64 {
+        0
+    }
+
     /// What several Cores on this store need to act as one; `None` where it serves one alone.
     fn region(&self) -> Option<Arc<dyn Region>> {
         None

@@ -43,6 +43,12 @@ pub enum ArchiveError {
     /// It is not what an export wrote, or not all of it.
     #[error("the file is damaged: {0}")]
     Damaged(&'static str),
+    /// The file is sound, but does not hold all records.
+    #[error(
+        "{0} records of the store cannot be read, as its log says, and are missing in the file, which is sound otherwise: restore \
+         them from a backup and export again, or rename the file to go on without them"
+    )]
+    Incomplete(u64),
     /// The store has another object of an identifier or name.
     #[error(
         "tenant {tenant}, object {unique_identifier}: {error}; the store has another one: import into an empty store"
@@ -67,7 +73,7 @@ pub struct Moved {
 }
 
 /// Writes all records of a store into a file. What is changed meanwhile is exported as it was before or after; stop those
-/// who use the store for an export of one moment.
+/// who use the store for an export of one moment. Records that cannot be read are left out, and told at the end.
 ///
 /// # Errors
 /// If the store or the file fails: what was written then is no whole export.
@@ -79,6 +85,7 @@ pub async fn export(
     let mut file = Digesting::new(file);
     file.put(MAGIC)?;
     let mut moved = Moved::default();
+    let left_out = store.left_out();
     for tenant in store.tenants().await? {
         let mut after = None;
         loop {
@@ -101,7 +108,10 @@ pub async fn export(
     let digest = file.hasher.finish();
     file.inner.write_all(&digest)?;
     file.inner.flush()?;
-    Ok(moved)
+    match store.left_out() - left_out {
+        0 => Ok(moved),
+        missing => Err(ArchiveError::Incomplete(missing)),
+    }
 }
 
 /// Reads a whole file and finds out whether it is all that an export wrote. To be done before [`import`].

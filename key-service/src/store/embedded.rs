@@ -12,6 +12,7 @@ mod tests;
 mod writer;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
@@ -63,6 +64,7 @@ pub struct EmbeddedStore {
     requests: Option<mpsc::Sender<Request>>,
     closed: watch::Receiver<bool>,
     thread: Mutex<Option<JoinHandle<()>>>,
+    left_out: AtomicU64,
 }
 
 /// What the readers and the writer share.
@@ -102,7 +104,7 @@ impl EmbeddedStore {
             closed: closed_sender,
         };
         let thread = Mutex::new(Some(writer::spawn(writer).map_err(file_error)?));
-        Ok(Self { shared, limits, requests: Some(sender), closed, thread })
+        Ok(Self { shared, limits, requests: Some(sender), closed, thread, left_out: AtomicU64::new(0) })
     }
 
     /// Answers the commits under way, closes the files and gives up the lock. Later calls find the store
@@ -200,6 +202,7 @@ impl Store for EmbeddedStore {
                 .map_err(|error| self.failed(error))?;
             let opened: Vec<_> = page.iter().filter_map(open).collect();
             if page.len() < asked || opened.len() >= limit {
+                self.left_out.fetch_add((page.len() - opened.len()) as u64, Ordering::Relaxed);
                 return Ok(opened);
             }
             asked += limit - opened.len();
@@ -209,6 +212,10 @@ impl Store for EmbeddedStore {
     async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
         let transaction = self.shared.begin_read()?;
         layout::tenants(&transaction).map_err(|error| self.failed(error))
+    }
+
+    fn left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed)
     }
 
     async fn back_up(&self, target: &Path) -> Result<(), StoreError> {

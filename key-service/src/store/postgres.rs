@@ -13,6 +13,7 @@ mod url;
 mod writer;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -37,6 +38,7 @@ pub struct PostgresStore {
     connections: Arc<Connections>,
     requests: mpsc::Sender<Request>,
     region: Option<Arc<PostgresRegion>>,
+    left_out: AtomicU64,
 }
 
 impl PostgresStore {
@@ -64,7 +66,7 @@ impl PostgresStore {
         };
         let writer = Writer { connections: Arc::clone(&connections), requests: receiver, metrics, shared };
         tokio::spawn(writer.run());
-        Ok(Self { connections, requests, region })
+        Ok(Self { connections, requests, region, left_out: AtomicU64::new(0) })
     }
 }
 
@@ -125,7 +127,10 @@ impl Store for PostgresStore {
             for row in &rows {
                 match open(row, tenant) {
                     Ok(record) => page.push(record),
-                    Err(error) => tracing::error!(%error, "a record is left out of a search"),
+                    Err(error) => {
+                        self.left_out.fetch_add(1, Ordering::Relaxed);
+                        tracing::error!(%error, "a record is left out of a search");
+                    }
                 }
             }
             let older = rows.last().and_then(|row| unordered(row.get(0)).checked_sub(1));
@@ -139,6 +144,10 @@ impl Store for PostgresStore {
     async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
         let rows = self.connections.query(TENANTS, &[]).await?;
         Ok(rows.iter().map(|row| ByteString::from(row.get::<_, &str>(0))).collect())
+    }
+
+    fn left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed)
     }
 
     fn region(&self) -> Option<Arc<dyn Region>> {

@@ -11,6 +11,7 @@ mod tests;
 mod url;
 
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -39,6 +40,7 @@ pub struct RedisStore {
     metrics: StoreMetrics,
     /// Those that are surely in the set of tenants.
     tenants: RwLock<HashSet<ByteString>>,
+    left_out: AtomicU64,
 }
 
 /// Records that a script looks up in one go, and bytes of them: Redis does nothing else meanwhile.
@@ -67,6 +69,7 @@ impl RedisStore {
             wait_replicas: url.wait_replicas,
             metrics,
             tenants: RwLock::default(),
+            left_out: AtomicU64::new(0),
         };
         store.judge_format().await.map_err(refuse)?;
         Ok(store)
@@ -271,7 +274,10 @@ impl Store for RedisStore {
                 let identifier = layout::identifier(&place).unwrap_or_default();
                 match layout::open(value, tenant, identifier) {
                     Ok(record) => page.push(record),
-                    Err(error) => tracing::error!(%error, "a record is left out of a search"),
+                    Err(error) => {
+                        self.left_out.fetch_add(1, Ordering::Relaxed);
+                        tracing::error!(%error, "a record is left out of a search");
+                    }
                 }
                 cursor = place;
             }
@@ -293,6 +299,10 @@ impl Store for RedisStore {
             }
         }
         Ok(tenants)
+    }
+
+    fn left_out(&self) -> u64 {
+        self.left_out.load(Ordering::Relaxed)
     }
 }
 

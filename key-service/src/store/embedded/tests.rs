@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 
 use super::*;
 use crate::record::{INDEX_VERSION, index_key};
+use crate::store::archive::{self, ArchiveError};
 use crate::store::suite::{Subject, insert, name, record, replace, store_tests, with};
 
 const LIMITS: EmbeddedLimits = EmbeddedLimits {
@@ -225,6 +226,11 @@ async fn a_flipped_byte_damages_one_record() {
     let changed = Record { version: 2, ..record("t", "b", 1) };
     assert!(matches!(store.commit(vec![replace(&changed)]).await, Err(StoreError::Damaged(_))));
     assert_eq!(identifiers(&store).await.into_iter().collect::<Vec<_>>(), ["a", "c"]);
+    // An export holds the others, and says that it is not all.
+    let mut file = Vec::new();
+    let missing = archive::export(&store, &mut file, |_| ()).await;
+    assert!(matches!(missing, Err(ArchiveError::Incomplete(1))), "{missing:?}");
+    assert_eq!(archive::verify(&mut &file[..]).unwrap(), 2);
     assert!(store.fetch("t", "a").await.unwrap().is_some());
     store.commit(vec![insert(&record("t", "d", 9))]).await.unwrap();
 }

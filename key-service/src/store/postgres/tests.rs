@@ -11,6 +11,7 @@ use test_servers::{Postgres, PostgresOptions};
 use super::*;
 use crate::record::index_key;
 use crate::store::StoreMetrics;
+use crate::store::archive::{self, ArchiveError};
 use crate::store::suite::{Subject, group, insert, name, record, replace, store_tests, with};
 
 const CORE: Purpose = Purpose::Core { shared: "region" };
@@ -279,6 +280,10 @@ async fn a_damaged_row_is_refused_and_no_other() {
     assert!(matches!(refused, Err(StoreError::Damaged(_))));
     taken.unwrap();
     assert_eq!(store.select("t", None, None, 10).await.unwrap().len(), 1);
+    let mut file = Vec::new();
+    let missing = archive::export(&store, &mut file, |_| ()).await;
+    assert!(matches!(missing, Err(ArchiveError::Incomplete(1))), "{missing:?}");
+    assert_eq!(archive::verify(&mut &file[..]).unwrap(), 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
