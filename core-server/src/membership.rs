@@ -25,6 +25,9 @@ const RENEWALS: u32 = 4;
 /// How long to wait for news of the other Cores before looking all the same.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
+/// How often changes that bind all Cores are forgotten: kept for ever, they would fill the database.
+const FORGET_CHANGES_EVERY: Duration = Duration::from_secs(60);
+
 /// A membership, or the lack of a need for one.
 pub struct Membership {
     clock: Arc<dyn Clock>,
@@ -139,6 +142,8 @@ impl Membership {
         let mut watch = Watch::default();
         let mut ticks = tokio::time::interval(shared.membership / RENEWALS);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut forgetting = tokio::time::interval(FORGET_CHANGES_EVERY);
+        forgetting.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
                 () = shutdown.cancelled() => break,
@@ -153,6 +158,10 @@ impl Membership {
                 _ = ticks.tick() => {
                     follower.renew().await;
                     follower.look(&mut watch).await;
+                }
+                _ = forgetting.tick() => {
+                    // Whatever keeps us from it: there is another time.
+                    let _ = timeout(shared.membership / 2, shared.region.forget_changes()).await;
                 }
             }
         }

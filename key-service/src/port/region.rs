@@ -62,6 +62,9 @@ pub trait Region: Send + Sync + 'static {
     /// Forgets a member, unless it was renewed since its `beat`.
     async fn forget(&self, instance: &str, beat: u64) -> Result<(), StoreError>;
 
+    /// Forgets the changes that bind all members.
+    async fn forget_changes(&self) -> Result<(), StoreError>;
+
     /// Waits until there may be news. A hint: it may come late, not at all, or for nothing.
     async fn news(&self);
 }

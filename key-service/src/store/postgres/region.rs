@@ -87,6 +87,10 @@ impl Region for PostgresRegion {
     async fn forget(&self, instance: &str, beat: u64) -> Result<(), StoreError> {
         let beat = i64::try_from(beat).unwrap_or(i64::MAX);
         self.connections.query("SELECT krypton_forget_member($1, $2)", &[&instance, &beat]).await?;
+        Ok(())
+    }
+
+    async fn forget_changes(&self) -> Result<(), StoreError> {
         self.connections.query("SELECT krypton_forget_changes()", &[]).await?;
         Ok(())
     }

@@ -389,7 +389,12 @@ async fn a_region_numbers_changes_and_knows_its_members() {
     assert_eq!(region.renew("one", joined).await.unwrap(), Some(joined + 1));
     assert_eq!(region.renew("two", 0).await.unwrap(), None);
 
+    // A change is kept for those whom it does not bind yet.
+    region.forget_changes().await.unwrap();
+    assert_eq!(region.changes(joined).await.unwrap(), changes);
     region.renew("one", joined + 1).await.unwrap();
+    region.forget_changes().await.unwrap();
+    assert!(region.changes(joined).await.unwrap().is_empty());
     let standing = stores[1].region().unwrap().standing().await.unwrap();
     assert_eq!((standing.last, standing.members.len()), (joined + 1, 1));
     let member = &standing.members[0];
