@@ -19,6 +19,7 @@ use crate::leases::Leases;
 use crate::membership::Membership;
 use crate::metrics::Metrics;
 use crate::no_sealer::NoSealer;
+use crate::operations::shredding::Reports;
 use crate::policy::Governance;
 use crate::policy::budget::Meter;
 use crate::profile::{self, Role};
@@ -60,6 +61,8 @@ pub struct Seat {
     pub maximum_plaintext_bytes: usize,
     /// The policy.
     pub governance: Arc<Governance>,
+    /// When reports on shredding came from here.
+    pub(crate) reports: Reports,
     /// What has been wrapped and unwrapped from here.
     pub meter: Meter,
     /// Whether whoever sits here is let in.
@@ -178,6 +181,7 @@ impl Seat {
             metrics: ports.metrics.clone(),
             maximum_plaintext_bytes: config.requests.maximum_plaintext_bytes,
             governance: Arc::clone(&ports.governance),
+            reports: Reports::default(),
             meter,
             admission: Arc::default(),
             reach,

@@ -37,6 +37,12 @@ pub(crate) struct AuthenticatedStore {
     gate: Arc<SealGate>,
 }
 
+/// A record as it is stored, and as far as it is believed.
+pub(crate) struct Inspected {
+    pub(crate) stored: Arc<Record>,
+    pub(crate) verified: Result<Arc<Record>, StoreError>,
+}
+
 /// Record keys that were asked for while a page is looked at: each once.
 type Asked = HashMap<ByteString, Result<Arc<LockedSecret>, SealerError>>;
 
@@ -81,6 +87,23 @@ impl AuthenticatedStore {
         checked.map_err(damaged)?;
         record.guard.standing.note_verified();
         Ok(record)
+    }
+
+    /// Up to `limit` records of a tenant as they are stored, the newest first, each with what it proves to be: those that are
+    /// damaged, too.
+    pub(crate) async fn inspect(
+        &self,
+        tenant: &str,
+        after: Option<Position>,
+        limit: usize,
+    ) -> Result<Vec<Inspected>, StoreError> {
+        let mut asked = Asked::new();
+        let mut inspected = Vec::new();
+        for stored in self.store.select(tenant, None, after, limit).await? {
+            let verified = self.verify(tenant, stored.clone(), &mut asked).await;
+            inspected.push(Inspected { stored, verified });
+        }
+        Ok(inspected)
     }
 
     async fn ask(&self, key: &ByteString, asked: &mut Asked) -> Result<Arc<LockedSecret>, SealerError> {
@@ -241,6 +264,10 @@ impl Store for AuthenticatedStore {
             }
             wanted += limit - authentic.len();
         }
+    }
+
+    fn left_out(&self) -> u64 {
+        self.store.left_out()
     }
 
     async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {

@@ -104,6 +104,10 @@ impl Store for BuryingStore {
         self.store.select(tenant, key, after, limit).await
     }
 
+    fn left_out(&self) -> u64 {
+        self.store.left_out()
+    }
+
     async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
         self.store.tenants().await
     }

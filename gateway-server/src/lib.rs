@@ -110,11 +110,12 @@ impl Gateway {
         let Core { link, leases, sealer } = connect(&config.core, &config.cache, clock.clone())?;
         let gate = Arc::new(SealGate::default());
         let store = Arc::new(AuthenticatedStore::new(records.clone(), sealer.clone(), gate.clone()));
+        let authenticated = store.clone();
         let undertaker = Undertaker::new(store.clone(), link.clone(), leases.clone(), &mut registry);
         tokio::spawn(undertaker.clone().run());
         let store = Arc::new(BuryingStore::new(store, undertaker));
-        let shredder =
-            Shredder::new(store.clone(), link, sealer.clone(), gate, config.shredding, &mut registry);
+        let stores = shredding::Stores { changes: store.clone(), inspected: authenticated };
+        let shredder = Shredder::new(stores, link, sealer.clone(), gate, config.shredding, &mut registry);
         tokio::spawn(shredder.run());
         let message_bytes = config.limits.max_message_bytes;
         let service = Service::new(

@@ -40,7 +40,9 @@ pub(super) async fn handle(
     // Compared afterwards, so that no way of naming an attribute is overlooked.
     match after {
         Some(after) if of_the_chain(&before) == of_the_chain(&after) => {
-            shredding::judge_mark(&before, &after)?;
+            if shredding::judge_mark(&before, &after)? {
+                context.replace(shredding::without_reports(&after));
+            }
             Ok(response)
         }
         Some(after) if Level::of(&before) == Level::L2 => {

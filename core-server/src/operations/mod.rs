@@ -17,7 +17,7 @@ mod re_key;
 mod register;
 mod revoke;
 mod set_endpoint_role;
-mod shredding;
+pub(crate) mod shredding;
 
 use async_trait::async_trait;
 use bytestring::ByteString;

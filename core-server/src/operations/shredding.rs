@@ -4,7 +4,9 @@
 //! bears its name: the one thing of the chain that a Gateway may write. Until all have reported that they are done, the Core
 //! does not destroy the version.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
 use key_service::chain::{self as agreed, VENDOR};
@@ -23,6 +25,9 @@ use crate::seat::Seat;
 
 /// Bytes of a report at most.
 const MAXIMUM_REPORT_BYTES: usize = 128;
+
+/// Between two reports of a Gateway on a version at least, unless the second says nothing new.
+const REPORT_PAUSE: Duration = Duration::from_secs(1);
 
 /// Add Attribute by a Gateway: its first report.
 pub(super) async fn begin(
@@ -66,7 +71,7 @@ async fn write(
     let told = match &attributes.instances[..] {
         [instance] => match &instance.attribute {
             Attribute::Custom(CustomAttribute { vendor, name: told, value: CustomValue::Text(text) })
-                if vendor == VENDOR && told == agreed::SHRED_REPORT && text.len() <= MAXIMUM_REPORT_BYTES =>
+                if vendor == VENDOR && told == agreed::SHRED_REPORT && is_presentable(text) =>
             {
                 Some(text)
             }
@@ -79,6 +84,13 @@ async fn write(
     if !agreed::is_to_be_shredded(key.attributes.iter()) {
         return Err(Fault::wrong_state("the key is not marked to be shredded"));
     }
+    if report_of(key, &context.principal.name).is_some_and(|report| **report == **told) {
+        return Ok(());
+    }
+    if !seat.reports.admits(&key.unique_identifier, Instant::now()) {
+        let message = "a Gateway reports on a version once a second at most";
+        return Err(Fault::new(ResultReason::ServerLimitExceeded, message));
+    }
     let mut changed = key.clone();
     changed.attributes.instances.retain(|instance| !is_report(&instance.attribute, &name));
     let value = CustomValue::Text(ByteString::from(&**told));
@@ -87,19 +99,52 @@ async fn write(
     Ok(seat.changes.commit(vec![Change::Replace(Arc::new(changed))]).await?)
 }
 
-/// Judges a change of an operator: a version is marked when it seals no more.
+/// Operators read it on their terminals.
+fn is_presentable(report: &str) -> bool {
+    report.len() <= MAXIMUM_REPORT_BYTES && report.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
+}
+
+/// When reports were taken from a Gateway: each is a commit.
+#[derive(Default)]
+pub(crate) struct Reports {
+    taken: Mutex<HashMap<ByteString, Instant>>,
+}
+
+impl Reports {
+    /// Whether a report on a version is taken now.
+    fn admits(&self, key: &ByteString, now: Instant) -> bool {
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.retain(|_, taken| now.duration_since(*taken) < REPORT_PAUSE);
+        if taken.contains_key(key) {
+            return false;
+        }
+        taken.insert(ByteString::clone(key), now);
+        true
+    }
+}
+
+/// Judges a change of an operator: a version is marked when it seals no more. Returns whether it is marked now, and was not before.
 ///
 /// # Errors
 /// If the key is no retired L3.
-pub(super) fn judge_mark(before: &Record, after: &Record) -> Result<(), Fault> {
+pub(super) fn judge_mark(before: &Record, after: &Record) -> Result<bool, Fault> {
     let marks = |record: &Record| agreed::is_to_be_shredded(record.attributes.iter());
     if marks(before) || !marks(after) {
-        return Ok(());
+        return Ok(false);
     }
     match (Level::of(after), after.state()) {
-        (Level::L3, Some(State::Deactivated)) => Ok(()),
+        (Level::L3, Some(State::Deactivated)) => Ok(true),
         _ => Err(Fault::wrong_state("a version of an L3 is shredded that was rotated away")),
     }
+}
+
+/// The version without what Gateways have reported: that was about an earlier mark.
+pub(super) fn without_reports(key: &Record) -> Record {
+    let prefix = report_name("");
+    let is_report = |attribute: &Attribute| matches!(attribute, Attribute::Custom(custom) if custom.vendor == VENDOR && custom.name.starts_with(&*prefix));
+    let mut marked = key.clone();
+    marked.attributes.instances.retain(|instance| !is_report(&instance.attribute));
+    marked
 }
 
 /// Refuses to destroy a version while a Gateway may still have something under it.
@@ -143,4 +188,19 @@ fn report_name(gateway: &str) -> ByteString {
 
 fn is_report(attribute: &Attribute, name: &str) -> bool {
     matches!(attribute, Attribute::Custom(custom) if custom.vendor == VENDOR && *custom.name == *name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gateway_reports_on_a_version_once_a_second() {
+        let (reports, now) = (Reports::default(), Instant::now());
+        let [one, other] = ["l3", "other"].map(ByteString::from_static);
+        assert!(reports.admits(&one, now) && reports.admits(&other, now));
+        assert!(!reports.admits(&one, now + REPORT_PAUSE / 2));
+        assert!(reports.admits(&one, now + REPORT_PAUSE));
+        assert_eq!(reports.taken.lock().map(|taken| taken.len()).ok(), Some(1));
+    }
 }

@@ -1,5 +1,7 @@
 //! Shredding an L3 version: who may say what, and when it may be destroyed.
 
+use std::time::Duration;
+
 use bytestring::ByteString;
 use key_service::chain::{SHRED, SHRED_REPORT, VENDOR, shred_mark};
 use kmip_protocol::attribute::{Attribute, AttributeReference, Attributes, CustomAttribute, CustomValue};
@@ -30,6 +32,19 @@ fn modify(key: &ByteString, attribute: Attribute) -> ModifyAttributeRequest {
     }
 }
 
+fn unmark(key: &ByteString) -> DeleteAttributeRequest {
+    let [vendor, name] = [VENDOR, SHRED].map(ByteString::from_static);
+    DeleteAttributeRequest {
+        unique_identifier: named(key),
+        current_attribute: Attributes::default(),
+        attribute_references: vec![AttributeReference::Custom { vendor, name }],
+        attribute_index: None,
+    }
+}
+
+/// Between two reports.
+const PAUSE: Duration = Duration::from_millis(1100);
+
 /// The old version of a rotated L3, and the new one.
 async fn rotate(operator: &Party, key: &ByteString) -> ByteString {
     let request = ReKeyRequest {
@@ -50,6 +65,10 @@ async fn a_marked_version_is_destroyed_when_its_gateways_are_done() {
     operator.call(add(&chain.l3, shred_mark())).await.unwrap();
     let (first, second) = (rig.gateway("acme-gateway"), rig.gateway("both-gateway"));
     first.call(add(&chain.l3, report("under way"))).await.unwrap();
+    let too_soon = first.refused(modify(&chain.l3, report("done: 3 sealed anew"))).await;
+    assert_eq!(too_soon, ResultReason::ServerLimitExceeded);
+    first.call(modify(&chain.l3, report("under way"))).await.unwrap();
+    tokio::time::sleep(PAUSE).await;
     first.call(modify(&chain.l3, report("done: 3 sealed anew"))).await.unwrap();
     second.call(add(&chain.l3, report("under way: 1"))).await.unwrap();
     let refused = operator.destroy(&chain.l3).await.unwrap_err();
@@ -57,6 +76,7 @@ async fn a_marked_version_is_destroyed_when_its_gateways_are_done() {
     assert!(refused.message.ends_with(": both-gateway"), "{}", refused.message);
     let shown = operator.attributes(&chain.l3).await.unwrap();
     assert!(shown.contains(&named_report("Shred Report acme-gateway", "done: 3 sealed anew")));
+    tokio::time::sleep(PAUSE).await;
     second.call(modify(&chain.l3, report("done"))).await.unwrap();
     operator.destroy(&chain.l3).await.unwrap();
     assert_eq!(operator.state(&chain.l3).await, State::Destroyed);
@@ -78,6 +98,7 @@ async fn a_gateway_writes_its_report_and_nothing_else() {
         named_report("Tenant", "globex"),
         shred_mark(),
         Attribute::ObjectGroup("other".into()),
+        report("done\u{1b}[2J"),
     ] {
         let refused = gateway.refused(add(&chain.l3, other)).await;
         assert_eq!(refused, ResultReason::PermissionDenied);
@@ -99,13 +120,29 @@ async fn what_seals_is_not_marked_and_a_mark_can_be_taken_away() {
     rotate(&operator, &chain.l3).await;
     operator.call(add(&chain.l3, shred_mark())).await.unwrap();
     operator.destroy(&chain.l3).await.unwrap_err();
-    let [vendor, name] = [VENDOR, SHRED].map(ByteString::from_static);
-    let request = DeleteAttributeRequest {
-        unique_identifier: named(&chain.l3),
-        current_attribute: Attributes::default(),
-        attribute_references: vec![AttributeReference::Custom { vendor, name }],
-        attribute_index: None,
-    };
-    operator.call(request).await.unwrap();
+    operator.call(unmark(&chain.l3)).await.unwrap();
     operator.destroy(&chain.l3).await.unwrap();
+}
+
+#[tokio::test]
+async fn what_was_reported_under_an_earlier_mark_counts_no_more() {
+    let rig = Rig::start().await;
+    let operator = rig.operator();
+    let chain = operator.provision("acme").await;
+    rotate(&operator, &chain.l3).await;
+    operator.call(add(&chain.l3, shred_mark())).await.unwrap();
+    for name in ["acme-gateway", "both-gateway"] {
+        rig.gateway(name).call(add(&chain.l3, report("done"))).await.unwrap();
+    }
+    operator.call(unmark(&chain.l3)).await.unwrap();
+    operator.call(add(&chain.l3, shred_mark())).await.unwrap();
+    let refused = operator.destroy(&chain.l3).await.unwrap_err();
+    assert!(refused.message.contains("acme-gateway, both-gateway"), "{}", refused.message);
+    assert!(
+        !operator
+            .attributes(&chain.l3)
+            .await
+            .unwrap()
+            .contains(&named_report("Shred Report acme-gateway", "done"))
+    );
 }

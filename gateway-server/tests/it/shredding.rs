@@ -11,7 +11,7 @@ use bytestring::ByteString;
 use core_server::{chain, offline};
 use key_service::chain::ObjectBinding;
 use key_service::crypto;
-use key_service::port::Store;
+use key_service::port::{Change, Store};
 use key_service::record::Record;
 use key_service::store::{EmbeddedLimits, EmbeddedStore};
 use kmip_protocol::enumeration::ResultReason;
@@ -163,6 +163,31 @@ async fn survivors_outlive_the_old_version_and_backups_do_not() {
         let refused = refused.await.unwrap_err();
         assert!(matches!(refused, Failure::Refused(ResultReason::ObjectDestroyed, _)), "{refused:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_record_holds_up_shredding_until_it_is_repaired() {
+    let mut system = System::start();
+    let keys = create_some(&system.application("acme"), 3).await;
+    let sound = system.back_up("sound");
+    system.gateway.take().unwrap().stop();
+    let store = EmbeddedStore::open(&system.run().join("gateway/store"), EmbeddedLimits::default()).unwrap();
+    let mut edited = Record::clone(&*store.fetch("acme", &keys[1].0).await.unwrap().unwrap());
+    edited.version += 1;
+    // The index does not say any more what it hangs on, and its authenticator does not fit.
+    edited.guard.authenticator.as_mut().unwrap().key = "nowhere".into();
+    store.commit(vec![Change::Replace(Arc::new(edited))]).await.unwrap();
+    store.close().await;
+    drop(store);
+    system.gateway = Some(system.start_server("gateway"));
+    let told =
+        ended(system.krypton(&["rotate", "--tenant", "acme", "--shred", "--wait-seconds", "12"])).await;
+    let text = [told.stdout, told.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    assert!(!told.status.success() && text.contains("1 damaged"), "{text}");
+    system.restore(&sound);
+    succeeded(system.rotate_and_shred()).await;
+    assert_served(&system.application("acme"), &keys).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
