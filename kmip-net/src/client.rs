@@ -5,6 +5,7 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
@@ -17,7 +18,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
@@ -27,10 +28,8 @@ use crate::server::{close, configure};
 use crate::wiping::{Wiping, Wire};
 use crate::{ClientTls, FrameError, ReloadableTls};
 
-/// After a failed connect, further ones fail at once for this long, ...
-const FIRST_BACKOFF: Duration = Duration::from_millis(20);
-/// ... doubled with each failure up to this.
-const LONGEST_BACKOFF: Duration = Duration::from_millis(500);
+/// Between attempts to connect to a server that is away.
+const ATTEMPT_EVERY: Duration = Duration::from_millis(50);
 
 /// Whom a client talks to and what it waits for. In configuration, durations are seconds, whole or not.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
@@ -124,7 +123,10 @@ pub struct Client {
     tls: Arc<ReloadableTls<ClientTls>>,
     permits: Semaphore,
     idle: Mutex<Vec<ClientConnection>>,
-    backoff: Mutex<Backoff>,
+    /// Whether the last attempt to connect failed.
+    is_away: AtomicBool,
+    /// The last attempt that failed. Whoever attempts while the server is away holds it.
+    failed: tokio::sync::Mutex<Option<Attempt>>,
 }
 
 /// One connection of a client, for use by hand: for Set Endpoint Role, after which the server asks and the client answers.
@@ -136,11 +138,10 @@ pub struct ClientConnection {
     request_timeout: Duration,
 }
 
-/// Keeps connection attempts to a server that is away rare.
-#[derive(Default)]
-struct Backoff {
-    delay: Duration,
-    until: Option<Instant>,
+/// An attempt to connect that failed.
+struct Attempt {
+    began: Instant,
+    error: ClientError,
 }
 
 /// How an exchange on one connection failed.
@@ -159,7 +160,8 @@ impl Client {
         let server_name =
             server_name(&settings).ok_or_else(|| ClientError::Address(settings.address.clone()))?;
         let permits = Semaphore::new(settings.max_connections);
-        Ok(Self { settings, server_name, tls, permits, idle: Mutex::default(), backoff: Mutex::default() })
+        let (is_away, failed) = (AtomicBool::new(false), tokio::sync::Mutex::default());
+        Ok(Self { settings, server_name, tls, permits, idle: Mutex::default(), is_away, failed })
     }
 
     /// Sends an idempotent request and waits for its answer. Where a connection from the pool turns out to be closed before a byte of
@@ -184,12 +186,43 @@ impl Client {
     /// # Errors
     /// The server cannot be reached, or is not the one expected.
     pub async fn open(&self) -> Result<ClientConnection, ClientError> {
-        self.backoff().check()?;
+        self.open_since(Instant::now()).await
+    }
+
+    /// Opens a connection for somebody who wants one since then.
+    ///
+    /// While the server is away, attempts are made one after another and not too often, and each is for all who wait: nobody is
+    /// refused for an attempt that began before it asked, because the server may have come back since.
+    async fn open_since(&self, wanted: Instant) -> Result<ClientConnection, ClientError> {
+        let mut failed = None;
+        if self.is_away.load(Ordering::Acquire) {
+            let last = self.failed.lock().await;
+            match &*last {
+                Some(last) if last.began >= wanted => return Err(last.error.again()),
+                Some(last) => sleep_until(last.began + ATTEMPT_EVERY).await,
+                None => {}
+            }
+            // Who comes meanwhile waits here, unless the server is back.
+            failed = last.is_some().then_some(last);
+        }
+        let began = Instant::now();
+        let opened = self.attempt().await;
+        let error = opened.as_ref().err().map(ClientError::again);
+        if failed.is_none() && error.is_some() {
+            failed = Some(self.failed.lock().await);
+        }
+        if let Some(mut failed) = failed {
+            self.is_away.store(error.is_some(), Ordering::Release);
+            *failed = error.map(|error| Attempt { began, error });
+        }
+        opened
+    }
+
+    async fn attempt(&self) -> Result<ClientConnection, ClientError> {
         let tls = self.tls.current();
         let connecting = timeout(self.settings.connect_timeout, self.connect(&tls));
-        let connected = connecting.await.unwrap_or(Err(ClientError::TimedOut("accept the connection")));
-        self.backoff().record(connected.is_ok());
-        let frames = Frames::new(connected?, frame_limits(self.settings.max_message_bytes));
+        let connected = connecting.await.unwrap_or(Err(ClientError::TimedOut("accept the connection")))?;
+        let frames = Frames::new(connected, frame_limits(self.settings.max_message_bytes));
         Ok(ClientConnection { frames, tls, request_timeout: self.settings.request_timeout })
     }
 
@@ -201,6 +234,7 @@ impl Client {
     }
 
     async fn exchange_pooled(&self, request: &[u8], idempotent: bool) -> Result<Bytes, ClientError> {
+        let wanted = Instant::now();
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         if let Some(pooled) = self.take_idle() {
             match self.exchange_on(pooled, request).await {
@@ -208,7 +242,7 @@ impl Client {
                 ended => return ended.map_err(|failure| failure.error),
             }
         }
-        let fresh = self.open().await?;
+        let fresh = self.open_since(wanted).await?;
         self.exchange_on(fresh, request).await.map_err(|failure| failure.error)
     }
 
@@ -245,10 +279,6 @@ impl Client {
 
     fn idle(&self) -> MutexGuard<'_, Vec<ClientConnection>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn backoff(&self) -> MutexGuard<'_, Backoff> {
-        self.backoff.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -313,24 +343,16 @@ impl ClientConnection {
     }
 }
 
-impl Backoff {
-    fn check(&self) -> Result<(), ClientError> {
-        match self.until {
-            Some(until) if Instant::now() < until => {
-                let resting = "a connection failed just now; it is too early to try again";
-                Err(ClientError::Unreachable(io::Error::new(io::ErrorKind::ConnectionRefused, resting)))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    fn record(&mut self, connected: bool) {
-        if connected {
-            *self = Self::default();
-        } else if self.check().is_ok() {
-            // Attempts that fail together count as one.
-            self.delay = (2 * self.delay).clamp(FIRST_BACKOFF, LONGEST_BACKOFF);
-            self.until = Some(Instant::now() + self.delay);
+impl ClientError {
+    /// The same reason, for somebody else who waited.
+    fn again(&self) -> Self {
+        match self {
+            Self::Address(address) => Self::Address(address.clone()),
+            Self::Unreachable(error) => Self::Unreachable(io::Error::new(error.kind(), error.to_string())),
+            Self::TimedOut(what) => Self::TimedOut(what),
+            Self::Tls(error) => Self::Tls(error.clone()),
+            Self::Interrupted => Self::Interrupted,
+            Self::Protocol(error) => Self::Protocol(*error),
         }
     }
 }

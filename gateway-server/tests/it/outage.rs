@@ -1,5 +1,6 @@
 //! With the Core away: what needs a root key fails clearly, what does not goes on, and all recovers by itself.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kmip_protocol::enumeration::ResultReason;
@@ -95,4 +96,33 @@ async fn all_who_wait_for_a_silent_core_fail_together() {
     assert!(started.elapsed() < TIMEOUT * WAITING / 2, "they waited one after another");
     core.resume();
     eventually(async || acme.get(&key).await).await;
+}
+
+/// A Core that has started again is there for the first request that comes after it: connections that led to the old one, and
+/// attempts that failed meanwhile, are nobody's business.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restarted_core_serves_the_next_request() {
+    let mut system = System::start();
+    let acme = Arc::new(system.application("acme"));
+    let key = acme.create("kept").await.unwrap();
+    for (round, away) in [0, 0, 700, 1_500].into_iter().enumerate() {
+        // Several connections of the Gateway's pool lead to the Core.
+        let creating = (0..8).map(|number| {
+            let acme = acme.clone();
+            async move { acme.create(&format!("{round}-{number}")).await }
+        });
+        creating.collect::<JoinSet<_>>().join_all().await.into_iter().for_each(|made| drop(made.unwrap()));
+        let core = system.core.take().unwrap();
+        if round % 2 == 0 {
+            core.kill()
+        } else {
+            core.stop()
+        }
+        // The longer the Core is away, the more of the Gateway's attempts have failed.
+        tokio::time::sleep(Duration::from_millis(away)).await;
+        system.core = Some(system.start_server("core"));
+        let made = acme.create(&format!("{round}-after")).await;
+        made.unwrap_or_else(|refused| panic!("{round}: {refused:?}: {}", system.log("gateway")));
+        acme.get(&key).await.unwrap();
+    }
 }
