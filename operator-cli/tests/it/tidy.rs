@@ -42,7 +42,7 @@ const UNSAFE_FILES: &[&str] = &["key-service/src/memory/pages.rs", "kmip-ttlv/te
 /// Files that are read: those that a person writes.
 const EXTENSIONS: &[&str] = &["rs", "toml", "md", "sh", "py", "yml", "yaml", "sql"];
 
-/// Folders that a build or a run makes.
+/// What a build, a run or git makes.
 const MADE: &[&str] = &["target", "run", ".venv", ".git", "reports", "node_modules", "__pycache__"];
 
 #[test]
@@ -178,13 +178,12 @@ fn collect(folder: &Path, extensions: &[&str], found: &mut Vec<(String, String)>
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_name().unwrap().to_string_lossy().into_owned();
-        if path.is_symlink() {
+        // In a second worktree, `.git` is a file.
+        if path.is_symlink() || MADE.contains(&name.as_str()) {
             continue;
         }
         if path.is_dir() {
-            if !MADE.contains(&name.as_str()) {
-                collect(&path, extensions, found);
-            }
+            collect(&path, extensions, found);
         } else if has_extension(&path, extensions)
             && let Ok(text) = fs::read_to_string(&path)
         {
