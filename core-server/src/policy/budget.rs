@@ -90,21 +90,9 @@ impl Meter {
         let now = self.clock.monotonic();
         let Some(mut account) = self.account(tenant) else { return Ok(()) };
         let BudgetSettings { unwraps_per_second, unwrap_burst, .. } = self.settings;
-        if account.to_unwrap.take(unwraps_per_second, unwrap_burst, now) {
-            account.unwraps.count(now);
-            return Ok(());
-        }
-        if account.to_unwrap.is_to_be_told(now) {
-            tracing::warn!(
-                gateway,
-                tenant,
-                "the unwrap budget is spent: a stolen certificate, or a budget too small"
-            );
-        }
-        Err(Fault::new(
-            ResultReason::ServerLimitExceeded,
-            "the Gateway has spent its unwrap budget for this tenant; try again later",
-        ))
+        account.to_unwrap.spend("unwrap", unwraps_per_second, unwrap_burst, now, gateway, tenant)?;
+        account.unwraps.count(now);
+        Ok(())
     }
 
     /// Takes one tombstone out of the budget.
@@ -115,20 +103,7 @@ impl Meter {
         let now = self.clock.monotonic();
         let Some(mut account) = self.account(tenant) else { return Ok(()) };
         let BudgetSettings { tombstones_per_second, tombstone_burst, .. } = self.settings;
-        if account.to_bury.take(tombstones_per_second, tombstone_burst, now) {
-            return Ok(());
-        }
-        if account.to_bury.is_to_be_told(now) {
-            tracing::warn!(
-                gateway,
-                tenant,
-                "the tombstone budget is spent: a stolen certificate, or a budget too small"
-            );
-        }
-        Err(Fault::new(
-            ResultReason::ServerLimitExceeded,
-            "the Gateway has spent its tombstone budget for this tenant; try again later",
-        ))
+        account.to_bury.spend("tombstone", tombstones_per_second, tombstone_burst, now, gateway, tenant)
     }
 
     /// Counts one wrap.
@@ -150,6 +125,31 @@ impl Meter {
 }
 
 impl Bucket {
+    /// Takes one out of the bucket of a Gateway and tenant, or says that there is none: to the peer each time, in the log now
+    /// and then.
+    fn spend(
+        &mut self,
+        what: &str,
+        per_second: u32,
+        burst: u32,
+        now: Duration,
+        gateway: &str,
+        tenant: &str,
+    ) -> Result<(), Fault> {
+        if self.take(per_second, burst, now) {
+            return Ok(());
+        }
+        if self.is_to_be_told(now) {
+            tracing::warn!(
+                gateway,
+                tenant,
+                "the {what} budget is spent: a stolen certificate, or a budget too small"
+            );
+        }
+        let message = format!("the Gateway has spent its {what} budget for this tenant; try again later");
+        Err(Fault::new(ResultReason::ServerLimitExceeded, message))
+    }
+
     /// Takes one out, if there is one.
     fn take(&mut self, per_second: u32, burst: u32, now: Duration) -> bool {
         let passed = now.saturating_sub(self.filled);
