@@ -9,7 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::process::{await_readiness, command, end, free_port, kill_all, signal_all, unprivileged};
+use crate::process::{
+    await_readiness, command, end, free_port, kill_all, new_folder, signal_all, unprivileged,
+};
 
 /// The superuser.
 const ADMIN: &str = "admin";
@@ -27,6 +29,8 @@ pub struct PostgresOptions {
     pub tls: bool,
     /// Lines of `postgresql.conf`.
     pub configuration: Vec<String>,
+    /// The folder in which it makes its own; that for temporary files if there is none.
+    pub parent: Option<PathBuf>,
 }
 
 /// A running PostgreSQL. Its databases are gone when it is dropped.
@@ -47,7 +51,7 @@ impl Postgres {
 
     /// Starts one.
     pub fn start_with(options: PostgresOptions) -> Self {
-        let folder = tempfile::Builder::new().prefix("krypton-postgres-").tempdir().unwrap();
+        let folder = new_folder("krypton-postgres-", options.parent.as_deref());
         let user = unprivileged("postgres");
         own(folder.path(), user);
         initialize(folder.path(), user);

@@ -1,4 +1,4 @@
-//! Processes: whose they are, which descend from one, how they are paused and ended; and free ports.
+//! Processes: whose they are, which descend from one, how they are paused and ended; free ports, and folders.
 
 use std::fs;
 use std::net::TcpListener;
@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 
 /// How long a server may take to become ready, or to end when asked to.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -26,6 +27,16 @@ pub fn free_port() -> u16 {
         if TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return port;
         }
+    }
+}
+
+/// A folder of a server's own in `parent`, or among temporary files.
+pub(crate) fn new_folder(prefix: &str, parent: Option<&Path>) -> TempDir {
+    let mut folder = tempfile::Builder::new();
+    folder.prefix(prefix);
+    match parent {
+        Some(parent) => folder.tempdir_in(parent).unwrap(),
+        None => folder.tempdir().unwrap(),
     }
 }
 

@@ -2,19 +2,24 @@
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt as _, chown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::process::{await_readiness, command, end, free_port, kill_all, signal_all, unprivileged};
+use crate::process::{
+    await_readiness, command, end, free_port, kill_all, new_folder, signal_all, unprivileged,
+};
 
 /// The ACL user that may use the keys of a store and nothing else, and its password. Tests look that it shows up
 /// nowhere.
 const USER: &str = "gateway";
 const PASSWORD: &str = "pass-of-redis";
+
+/// The file that a snapshot is written to.
+const SNAPSHOT: &str = "dump.rdb";
 
 /// How a [`Redis`] is set up.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +30,8 @@ pub struct RedisOptions {
     pub cluster: bool,
     /// Lines of `redis.conf`, after our own: `appendonly yes`, `appendfsync always`.
     pub configuration: Vec<String>,
+    /// The folder in which it makes its own; that for temporary files if there is none.
+    pub parent: Option<PathBuf>,
 }
 
 /// A running Redis. Its data is gone when it is dropped.
@@ -44,7 +51,7 @@ impl Redis {
 
     /// Starts one.
     pub fn start_with(options: RedisOptions) -> Self {
-        let folder = tempfile::Builder::new().prefix("krypton-redis-").tempdir().unwrap();
+        let folder = new_folder("krypton-redis-", options.parent.as_deref());
         let user = unprivileged("redis");
         own(folder.path(), user);
         if options.tls {
@@ -133,6 +140,50 @@ impl Redis {
         let data = self.folder.path().join("appendonlydir");
         fs::remove_dir_all(&data).unwrap();
         copy(source, &data, self.user);
+    }
+
+    /// Has it write a snapshot while it runs (BGSAVE), and copies that to `target`: a backup of one moment.
+    pub fn snapshot(&self, target: &Path) {
+        assert!(self.ask("BGSAVE").starts_with("Background saving"));
+        self.await_persistence(&["rdb_bgsave_in_progress:0", "rdb_last_bgsave_status:ok"]);
+        fs::copy(self.folder.path().join(SNAPSHOT), target).unwrap();
+    }
+
+    /// Begins anew with nothing but a snapshot: started without an append-only file, it makes one of what it has read.
+    pub fn restart_from_snapshot(&mut self, snapshot: &Path) {
+        self.stop();
+        let (data, file) = (self.folder.path().join("appendonlydir"), self.folder.path().join(SNAPSHOT));
+        fs::remove_dir_all(data).unwrap();
+        fs::copy(snapshot, &file).unwrap();
+        own(&file, self.user);
+        let path = self.folder.path().join("redis.conf");
+        let configuration = fs::read_to_string(&path).unwrap();
+        fs::write(&path, configuration.replace("appendonly yes", "appendonly no")).unwrap();
+        self.restart();
+        assert_eq!(self.ask("CONFIG SET appendonly yes"), "OK");
+        let whole = [
+            "aof_enabled:1",
+            "aof_rewrite_in_progress:0",
+            "aof_rewrite_scheduled:0",
+            "aof_last_bgrewrite_status:ok",
+        ];
+        self.await_persistence(&whole);
+        self.stop();
+        fs::write(&path, configuration).unwrap();
+        self.restart();
+    }
+
+    /// Waits until the section `persistence` of INFO has these lines.
+    fn await_persistence(&self, lines: &[&str]) {
+        let deadline = Instant::now() + Duration::from_secs(10);
+        loop {
+            let told = self.ask("INFO persistence");
+            if lines.iter().all(|line| told.lines().any(|told| told.trim_end() == *line)) {
+                return;
+            }
+            assert!(Instant::now() < deadline, "{told}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// What it has logged.
