@@ -89,6 +89,10 @@ impl GovernedStore {
 
 #[async_trait]
 impl Store for GovernedStore {
+    fn below(&self) -> Option<&dyn Store> {
+        Some(&*self.store)
+    }
+
     async fn fetch(&self, tenant: &str, unique_identifier: &str) -> Result<Option<Arc<Record>>, StoreError> {
         let namespace = if is_governed(unique_identifier) { NAMESPACE } else { tenant };
         self.store.fetch(namespace, unique_identifier).await
@@ -131,9 +135,5 @@ impl Store for GovernedStore {
             selected.truncate(limit);
         }
         Ok(selected)
-    }
-
-    async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
-        self.store.tenants().await
     }
 }

@@ -21,9 +21,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use bytestring::ByteString;
 use key_service::chain::{POLICY_DIGEST, POLICY_OBJECT, POLICY_VERSION, own_value};
-use key_service::port::{Change, IndexKey, Position, Region, Store, StoreError};
+use key_service::port::{Change, Store, StoreError};
 use key_service::record::Record;
 use kmip_protocol::attribute::Attribute;
 use kmip_protocol::enumeration::State;
@@ -353,8 +352,8 @@ impl LedgeredStore {
 
 #[async_trait]
 impl Store for LedgeredStore {
-    async fn fetch(&self, tenant: &str, unique_identifier: &str) -> Result<Option<Arc<Record>>, StoreError> {
-        self.store.fetch(tenant, unique_identifier).await
+    fn below(&self) -> Option<&dyn Store> {
+        Some(&*self.store)
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
@@ -362,23 +361,5 @@ impl Store for LedgeredStore {
         self.store.commit(changes).await?;
         self.ledger.note(&changed).await;
         Ok(())
-    }
-
-    async fn select(
-        &self,
-        tenant: &str,
-        key: Option<&IndexKey>,
-        after: Option<Position>,
-        limit: usize,
-    ) -> Result<Vec<Arc<Record>>, StoreError> {
-        self.store.select(tenant, key, after, limit).await
-    }
-
-    async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
-        self.store.tenants().await
-    }
-
-    fn region(&self) -> Option<Arc<dyn Region>> {
-        self.store.region()
     }
 }

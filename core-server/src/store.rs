@@ -173,8 +173,8 @@ pub(crate) async fn of_tenant(store: &dyn Store, tenant: &str) -> Result<Vec<Arc
 
 #[async_trait]
 impl Store for WatchedStore {
-    async fn fetch(&self, tenant: &str, unique_identifier: &str) -> Result<Option<Arc<Record>>, StoreError> {
-        self.store.fetch(tenant, unique_identifier).await
+    fn below(&self) -> Option<&dyn Store> {
+        Some(&*self.store)
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
@@ -225,23 +225,9 @@ impl Store for WatchedStore {
         }
         committed
     }
-
-    async fn select(
-        &self,
-        tenant: &str,
-        key: Option<&IndexKey>,
-        after: Option<Position>,
-        limit: usize,
-    ) -> Result<Vec<Arc<Record>>, StoreError> {
-        self.store.select(tenant, key, after, limit).await
-    }
-
-    async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
-        self.store.tenants().await
-    }
 }
 
-/// The L3s of some tenants and services, to be read only: all that a Gateway sees.
+/// The L3s of some tenants and services, to be read only: all that a Gateway sees. Nothing is passed on to the store below.
 pub struct ServiceKeyView {
     store: Arc<dyn Store>,
     reach: Arc<Reach>,

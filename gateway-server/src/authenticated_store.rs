@@ -13,7 +13,7 @@ use bytestring::ByteString;
 use key_service::crypto::{authenticate_record, is_authentic_record};
 use key_service::guard::{Authenticator, Burial, Proof, Standing};
 use key_service::memory::LockedSecret;
-use key_service::port::{Change, IndexKey, Position, SealerError, Store, StoreError};
+use key_service::port::{Bookmark, Change, IndexKey, Position, SealerError, Store, StoreError, Stretch};
 use key_service::record::Record;
 use kmip_protocol::attribute::{Attribute, AttributeType, Attributes, Instance};
 use kmip_protocol::enumeration::State;
@@ -39,7 +39,8 @@ pub(crate) struct AuthenticatedStore {
 
 /// A record as it is stored, and as far as it is believed.
 pub(crate) struct Inspected {
-    pub(crate) stored: Arc<Record>,
+    /// `None` if it cannot be read.
+    pub(crate) stored: Option<Arc<Record>>,
     pub(crate) verified: Result<Arc<Record>, StoreError>,
 }
 
@@ -89,21 +90,25 @@ impl AuthenticatedStore {
         Ok(record)
     }
 
-    /// Up to `limit` records of a tenant as they are stored, the newest first, each with what it proves to be: those that are
-    /// damaged, too.
+    /// A part of a [`Store::walk`] through the records as they are stored, each with what it proves to be.
     pub(crate) async fn inspect(
         &self,
         tenant: &str,
-        after: Option<Position>,
+        from: Option<&Bookmark>,
         limit: usize,
-    ) -> Result<Vec<Inspected>, StoreError> {
+    ) -> Result<(Vec<Inspected>, Option<Bookmark>), StoreError> {
         let mut asked = Asked::new();
         let mut inspected = Vec::new();
-        for stored in self.store.select(tenant, None, after, limit).await? {
-            let verified = self.verify(tenant, stored.clone(), &mut asked).await;
+        let stretch = self.store.walk(tenant, from, limit).await?;
+        for record in stretch.records {
+            let stored = record.as_ref().ok().cloned();
+            let verified = match record {
+                Ok(record) => self.verify(tenant, record, &mut asked).await,
+                Err(error) => Err(error),
+            };
             inspected.push(Inspected { stored, verified });
         }
-        Ok(inspected)
+        Ok((inspected, stretch.next))
     }
 
     async fn ask(&self, key: &ByteString, asked: &mut Asked) -> Result<Arc<LockedSecret>, SealerError> {
@@ -209,6 +214,10 @@ impl AuthenticatedStore {
 
 #[async_trait]
 impl Store for AuthenticatedStore {
+    fn below(&self) -> Option<&dyn Store> {
+        Some(&*self.store)
+    }
+
     async fn fetch(&self, tenant: &str, unique_identifier: &str) -> Result<Option<Arc<Record>>, StoreError> {
         let Some(record) = self.store.fetch(tenant, unique_identifier).await? else { return Ok(None) };
         if record.unique_identifier != unique_identifier {
@@ -266,12 +275,9 @@ impl Store for AuthenticatedStore {
         }
     }
 
-    fn left_out(&self) -> u64 {
-        self.store.left_out()
-    }
-
-    async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
-        self.store.tenants().await
+    async fn walk(&self, tenant: &str, from: Option<&Bookmark>, limit: usize) -> Result<Stretch, StoreError> {
+        let (inspected, next) = self.inspect(tenant, from, limit).await?;
+        Ok(Stretch { records: inspected.into_iter().map(|inspected| inspected.verified).collect(), next })
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use bytestring::ByteString;
 use key_service::guard::{Burial, burial_pending};
-use key_service::port::{Change, IndexKey, Position, SealerError, Store, StoreError};
+use key_service::port::{Change, SealerError, Store, StoreError};
 use key_service::record::Record;
 use kmip_protocol::enumeration::ResultStatus;
 use kmip_protocol::identifier::UniqueIdentifier;
@@ -73,8 +73,8 @@ impl BuryingStore {
 
 #[async_trait]
 impl Store for BuryingStore {
-    async fn fetch(&self, tenant: &str, unique_identifier: &str) -> Result<Option<Arc<Record>>, StoreError> {
-        self.store.fetch(tenant, unique_identifier).await
+    fn below(&self) -> Option<&dyn Store> {
+        Some(&*self.store)
     }
 
     async fn commit(&self, mut changes: Vec<Change>) -> Result<(), StoreError> {
@@ -92,24 +92,6 @@ impl Store for BuryingStore {
             self.undertaker.take(graves).await;
         }
         Ok(())
-    }
-
-    async fn select(
-        &self,
-        tenant: &str,
-        key: Option<&IndexKey>,
-        after: Option<Position>,
-        limit: usize,
-    ) -> Result<Vec<Arc<Record>>, StoreError> {
-        self.store.select(tenant, key, after, limit).await
-    }
-
-    fn left_out(&self) -> u64 {
-        self.store.left_out()
-    }
-
-    async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
-        self.store.tenants().await
     }
 }
 

@@ -100,11 +100,13 @@ impl CoreConfig {
 pub struct ShreddingConfig {
     /// Records that are sealed anew in a second at most: each is unwrapped and wrapped by the Core, whose budgets count it.
     pub maximum_records_per_second: u32,
+    /// Records that are looked at in a second at most, to see that none is left: all of the tenant, whatever they hang on.
+    pub maximum_looks_per_second: u32,
 }
 
 impl Default for ShreddingConfig {
     fn default() -> Self {
-        Self { maximum_records_per_second: 100 }
+        Self { maximum_records_per_second: 100, maximum_looks_per_second: 10_000 }
     }
 }
 

@@ -4,7 +4,8 @@
 //! What is left is found by an index of the store, so that there is nothing to remember: a Gateway that was stopped goes on
 //! where it was. It reports that it is done after a look through all records of the tenant that found nothing, begun when the
 //! gate behind the old version was closed ([`SealGate`]). An index is not enough for that: it may lack a record, and a search
-//! leaves out what is damaged. A damaged record may be repaired from a backup for as long as the old version is there.
+//! leaves out what is damaged. The look walks through the records themselves, at a bounded rate, too. A damaged record may be
+//! repaired from a backup for as long as the old version is there.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use std::time::{Duration, Instant};
 use bytestring::ByteString;
 use key_service::chain::{self, SHRED_DONE, SHRED_REPORT, VENDOR};
 use key_service::guard::{Burial, guarded_by};
-use key_service::port::{Change, Position, Sealer, SealerError, Store, StoreError};
+use key_service::port::{Change, Sealer, SealerError, Store, StoreError};
 use key_service::record::Record;
 use kmip_protocol::attribute::{Attribute, Attributes, CustomAttribute, CustomValue};
 use kmip_protocol::enumeration::{ResultReason, ResultStatus, State};
@@ -25,7 +26,7 @@ use kmip_protocol::operation::{
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::authenticated_store::{AuthenticatedStore, Inspected, RecordVault as _};
 use crate::config::ShreddingConfig;
@@ -51,6 +52,7 @@ const PAGE_RECORDS: usize = 64;
 #[derive(Clone, Default)]
 struct Metrics {
     moved: Counter,
+    looked_at: Counter,
     stuck: Gauge,
     under_way: Gauge,
 }
@@ -121,8 +123,10 @@ impl Shredder {
         registry: &mut Registry,
     ) -> Self {
         let metrics = Metrics::default();
-        let Metrics { moved, stuck, under_way } = metrics.clone();
+        let Metrics { moved, looked_at, stuck, under_way } = metrics.clone();
         registry.register("shredding_moved", "Records sealed anew, so that their L3 can be destroyed", moved);
+        let help = "Records looked at before an L3 is destroyed, whatever they hang on";
+        registry.register("shredding_looked_at", help, looked_at);
         registry.register("shredding_stuck", "Records that cannot be sealed anew; the log says why", stuck);
         registry.register("shredding_under_way", "L3 versions that are being shredded", under_way);
         Self { stores, link, sealer, gate, settings, metrics }
@@ -206,11 +210,9 @@ impl Shredder {
         }
     }
 
-    /// Goes once through the records of a version; returns how many there were.
+    /// Goes once through the records that the index has of a version; returns how many there were.
     async fn pass(&self, marked: &Marked, progress: &mut Progress) -> Result<u64, SealerError> {
-        let pause = Duration::from_secs_f64(1.0 / f64::from(self.settings.maximum_records_per_second.max(1)));
-        let mut pace = tokio::time::interval(pause);
-        pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut pace = self.pace_of_renewals();
         let index = guarded_by(&marked.key);
         let (mut found, mut after) = (0, None);
         loop {
@@ -221,7 +223,7 @@ impl Shredder {
             for record in page {
                 pace.tick().await;
                 found += self.settle(&marked.key, &record, progress).await;
-                if progress.reported.is_none_or(|reported| reported.elapsed() >= REPORT_EVERY) {
+                if progress.is_report_due() {
                     let report = format!("under way: {} sealed anew", progress.moved);
                     self.report(marked, progress, &report).await?;
                 }
@@ -229,22 +231,29 @@ impl Shredder {
         }
     }
 
+    fn pace_of_renewals(&self) -> Interval {
+        pace(1, self.settings.maximum_records_per_second)
+    }
+
     /// Goes once through all records of the tenant, as they are in the store; returns how many may be lost with the version.
     async fn look_through(&self, marked: &Marked, progress: &mut Progress) -> Result<u64, SealerError> {
-        let store = &self.stores.inspected;
-        let left_out = store.left_out();
-        let (mut found, mut after): (u64, Option<Position>) = (0, None);
+        let mut pace_of_looks = pace(PAGE_RECORDS, self.settings.maximum_looks_per_second);
+        let mut pace_of_renewals = self.pace_of_renewals();
+        let (mut found, mut looked_at, mut next) = (0, 0, None);
         loop {
-            let page = store.inspect(&marked.tenant, after, PAGE_RECORDS).await.map_err(unavailable)?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.stored.sequence);
+            pace_of_looks.tick().await;
+            let page = self.stores.inspected.inspect(&marked.tenant, next.as_ref(), PAGE_RECORDS).await;
+            let (page, after) = page.map_err(unavailable)?;
+            looked_at += page.len() as u64;
+            self.metrics.looked_at.inc_by(page.len() as u64);
             for Inspected { stored, verified } in page {
                 match verified {
                     Ok(record) if hangs_on(&record, &marked.key) => {
+                        pace_of_renewals.tick().await;
                         found += self.settle(&marked.key, &record, progress).await;
                     }
                     Ok(_) => (),
-                    Err(StoreError::Damaged(what)) if may_hang_on(&stored, marked) => {
+                    Err(StoreError::Damaged(what)) if may_hang_on(stored.as_deref(), marked) => {
                         tracing::error!(what, "a damaged record holds up shredding");
                         progress.damaged += 1;
                     }
@@ -252,9 +261,16 @@ impl Shredder {
                     Err(error) => return Err(unavailable(error)),
                 }
             }
+            if progress.is_report_due() {
+                let moved = progress.moved;
+                let report = format!("under way: {moved} sealed anew, {looked_at} of all looked at");
+                self.report(marked, progress, &report).await?;
+            }
+            next = after;
+            if next.is_none() {
+                break;
+            }
         }
-        // Whose these are cannot be read. The store has logged which, and one is enough.
-        progress.damaged += u64::from(store.left_out() != left_out);
         progress.stuck += progress.damaged;
         Ok(found + progress.damaged)
     }
@@ -419,9 +435,23 @@ fn hangs_on(record: &Record, key: &str) -> bool {
     vouched.chain(record.seals().map(|sealed| &sealed.key)).any(|hangs_on| *hangs_on == *key)
 }
 
-/// Whether a damaged record may hang on a version: what it says may be the damage.
-fn may_hang_on(record: &Record, marked: &Marked) -> bool {
-    record.service == marked.service || hangs_on(record, &marked.key)
+/// Whether a damaged record may hang on a version: what it says may be the damage. `None`: it says nothing.
+fn may_hang_on(record: Option<&Record>, marked: &Marked) -> bool {
+    record.is_none_or(|record| record.service == marked.service || hangs_on(record, &marked.key))
+}
+
+/// Ticks so often that `records` at each make `per_second`.
+fn pace(records: usize, per_second: u32) -> Interval {
+    let pause = Duration::from_secs_f64(records as f64 / f64::from(per_second.max(1)));
+    let mut pace = tokio::time::interval(pause);
+    pace.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pace
+}
+
+impl Progress {
+    fn is_report_due(&self) -> bool {
+        self.reported.is_none_or(|reported| reported.elapsed() >= REPORT_EVERY)
+    }
 }
 
 impl Marked {

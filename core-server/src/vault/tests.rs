@@ -6,9 +6,7 @@ use async_trait::async_trait;
 use key_service::chain::tenant_attribute;
 use key_service::guard::Guard;
 use key_service::memory::MemoryKind;
-use key_service::port::{
-    Change, IndexKey, NoAudit, Position, Sealed, StoreError, SystemClock, SystemEntropy,
-};
+use key_service::port::{Change, NoAudit, Sealed, StoreError, SystemClock, SystemEntropy};
 use key_service::store::{MemoryLimits, MemoryStore};
 use kmip_protocol::attribute::{Attribute, Attributes, KeyValueLocation};
 use kmip_protocol::enumeration::{KeyValueLocationType, ObjectType};
@@ -26,6 +24,10 @@ struct Gated {
 
 #[async_trait]
 impl Store for Gated {
+    fn below(&self) -> Option<&dyn Store> {
+        Some(&self.store)
+    }
+
     async fn fetch(&self, tenant: &str, identifier: &str) -> Result<Option<Arc<Record>>, StoreError> {
         let record = self.store.fetch(tenant, identifier).await;
         if identifier == self.gated {
@@ -33,24 +35,6 @@ impl Store for Gated {
             self.released.acquire().await.unwrap().forget();
         }
         record
-    }
-
-    async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
-        self.store.commit(changes).await
-    }
-
-    async fn select(
-        &self,
-        tenant: &str,
-        key: Option<&IndexKey>,
-        after: Option<Position>,
-        limit: usize,
-    ) -> Result<Vec<Arc<Record>>, StoreError> {
-        self.store.select(tenant, key, after, limit).await
-    }
-
-    async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
-        self.store.tenants().await
     }
 }
 

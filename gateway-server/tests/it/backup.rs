@@ -48,7 +48,8 @@ impl System {
         });
     }
 
-    fn with_gateway_stopped(&mut self, work: impl FnOnce(&Path)) {
+    /// Works on the files of the store, while the Gateway does not.
+    pub fn with_gateway_stopped(&mut self, work: impl FnOnce(&Path)) {
         if let Some(gateway) = self.gateway.take() {
             gateway.stop();
         }

@@ -127,7 +127,7 @@ async fn refuses_foreign(system: &mut System) {
 
 /// A database whose bits can be reached.
 pub trait Bits: Database {
-    /// Which bytes of what is stored are the record; the rest is the index, in which nothing but places to look is believed.
+    /// Which bytes there are of a record.
     fn record_bytes(&self, tenant: &str, key: &str) -> Vec<usize>;
     /// Turns a bit over.
     fn flip(&self, tenant: &str, key: &str, bit: usize);

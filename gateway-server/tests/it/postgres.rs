@@ -5,6 +5,7 @@ use test_servers::Postgres;
 use crate::backup::{Backups, what_was_destroyed_stays_destroyed};
 use crate::edited_store::{Bits, edited_records_are_refused, flipped_bits_are_refused};
 use crate::shared_store::{Database, kills_lose_nothing, outages_are_survived, states_never_move_backwards};
+use crate::shredding::{Index, what_the_index_lacks_is_not_lost};
 use crate::system::System;
 
 /// A database of a server of its own.
@@ -66,6 +67,12 @@ impl Bits for OnPostgres {
     }
 }
 
+impl Index for OnPostgres {
+    fn lose(&mut self, _: &mut System) {
+        self.server.sql(&self.name, "DELETE FROM krypton_index");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn gateways_that_share_a_postgres_never_move_a_state_backwards() {
     states_never_move_backwards(&OnPostgres::start().url()).await;
@@ -92,6 +99,13 @@ async fn a_restored_postgres_does_not_bring_back_what_was_destroyed() {
 async fn records_edited_in_postgres_are_refused_and_no_others() {
     let postgres = OnPostgres::start();
     edited_records_are_refused(System::start_on(&postgres.url())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_index_in_postgres_lacks_outlives_shredding() {
+    let mut postgres = OnPostgres::start();
+    let system = System::start_on(&postgres.url());
+    what_the_index_lacks_is_not_lost(system, &mut postgres).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@ use test_servers::Redis;
 use crate::backup::{Backups, what_was_destroyed_stays_destroyed};
 use crate::edited_store::{Bits, edited_records_are_refused, flipped_bits_are_refused};
 use crate::shared_store::{Database, kills_lose_nothing, outages_are_survived, states_never_move_backwards};
+use crate::shredding::{Index, what_the_index_lacks_is_not_lost};
 use crate::system::System;
 
 impl Database for Redis {
@@ -46,13 +47,27 @@ impl Backups for Redis {
     }
 }
 
+/// A Redis that is backed up by snapshots, while it goes on serving, and begins anew with one of them.
+struct Snapshots(Redis);
+
+impl Backups for Snapshots {
+    type Backup = PathBuf;
+
+    fn back_up(&mut self, system: &mut System, name: &str) -> PathBuf {
+        let backup = system.run().join(name);
+        self.0.snapshot(&backup);
+        backup
+    }
+
+    fn restore(&mut self, _: &mut System, backup: &PathBuf) {
+        self.0.restart_from_snapshot(backup);
+    }
+}
+
 impl Bits for Redis {
     fn record_bytes(&self, tenant: &str, key: &str) -> Vec<usize> {
         let place = place(tenant, key);
-        let bytes = self.ask(&format!("STRLEN {place}")).parse().unwrap();
-        // The index keys come after the fixed part of the head, which ends with their length.
-        let index: usize = self.ask(&format!("BITFIELD {place} GET u32 136")).parse().unwrap();
-        (0..21).chain(21 + index..bytes).collect()
+        (0..self.ask(&format!("STRLEN {place}")).parse().unwrap()).collect()
     }
 
     fn flip(&self, tenant: &str, key: &str, bit: usize) {
@@ -61,6 +76,12 @@ impl Bits for Redis {
         if set(1) == "1" {
             set(0);
         }
+    }
+}
+
+impl Index for Redis {
+    fn lose(&mut self, _: &mut System) {
+        assert_eq!(self.ask("DEL krypton:1:{t.acme}:index"), "1");
     }
 }
 
@@ -92,9 +113,23 @@ async fn a_restored_redis_does_not_bring_back_what_was_destroyed() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_redis_made_of_a_snapshot_does_not_bring_back_what_was_destroyed() {
+    let redis = Redis::start();
+    let system = System::start_on(&redis.url());
+    what_was_destroyed_stays_destroyed(system, &mut Snapshots(redis)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn records_edited_in_redis_are_refused_and_no_others() {
     let redis = Redis::start();
     edited_records_are_refused(System::start_on(&redis.url())).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_index_in_redis_lacks_outlives_shredding() {
+    let mut redis = Redis::start();
+    let system = System::start_on(&redis.url());
+    what_the_index_lacks_is_not_lost(system, &mut redis).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
 use core_server::{chain, offline};
@@ -188,6 +188,127 @@ async fn a_damaged_record_holds_up_shredding_until_it_is_repaired() {
     system.restore(&sound);
     succeeded(system.rotate_and_shred()).await;
     assert_served(&system.application("acme"), &keys).await;
+}
+
+/// The index of a store of some kind, which is damaged.
+pub trait Index {
+    /// Deletes all its rows of the tenant `acme`, and leaves the records.
+    fn lose(&mut self, system: &mut System);
+}
+
+/// The file of the Gateway's own store.
+struct Embedded;
+
+impl Index for Embedded {
+    fn lose(&mut self, system: &mut System) {
+        system.with_gateway_stopped(|store| {
+            let database = redb::Database::open(store.join("records.redb")).unwrap();
+            let transaction = database.begin_write().unwrap();
+            let index = redb::TableDefinition::<&[u8], ()>::new("index");
+            assert!(transaction.delete_table(index).unwrap());
+            transaction.open_table(index).unwrap();
+            transaction.commit().unwrap();
+        });
+    }
+}
+
+/// Nothing is found by the index any more; all of it outlives its L3 all the same.
+pub async fn what_the_index_lacks_is_not_lost(mut system: System, index: &mut impl Index) {
+    let acme = system.application("acme");
+    let keys = create_some(&acme, 5).await;
+    index.lose(&mut system);
+    let acme = system.application("acme");
+    let found = eventually(async || acme.locate("some-1").await).await;
+    assert!(found.is_empty(), "the index is not lost: the test proves nothing");
+    succeeded(system.rotate_and_shred()).await;
+    assert_served(&acme, &keys).await;
+    assert!(system.metric("krypton_gateway_shredding_moved_total ").await >= Some(5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_index_lacks_outlives_shredding() {
+    what_the_index_lacks_is_not_lost(System::start(), &mut Embedded).await;
+}
+
+/// The look goes on at its own rate, and says how far it is.
+#[tokio::test(flavor = "multi_thread")]
+async fn the_look_before_a_shredding_is_paced() {
+    let mut system = System::provision();
+    // Pages of 64: two of them take four seconds, whatever the machine does.
+    system.set(
+        "gateway",
+        "shredding.maximum_looks_per_second = 16\nshredding.maximum_records_per_second = 1000",
+    );
+    system.core = Some(system.start_server("core"));
+    system.gateway = Some(system.start_server("gateway"));
+    let keys = create_some(&system.application("acme"), 70).await;
+    let begun = Instant::now();
+    let told = succeeded(system.rotate_and_shred()).await;
+    assert!(begun.elapsed() >= Duration::from_secs(4), "{told}");
+    assert!(told.contains("of all looked at"), "{told}");
+    assert!(system.metric("krypton_gateway_shredding_looked_at_total ").await >= Some(70));
+    assert_served(&system.application("acme"), &keys).await;
+}
+
+/// The L3 is destroyed by force while it is emptied: nothing opens what is left, but that is not what says that an object was
+/// destroyed. A backup of the Core may still bring the L3 back.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_l3_destroyed_by_force_does_not_close_its_objects() {
+    let mut system = System::provision();
+    system.renew_per_second(5);
+    system.core = Some(system.start_server("core"));
+    system.gateway = Some(system.start_server("gateway"));
+    let keys = create_some(&system.application("acme"), 40).await;
+    // Nobody waits any more when it is destroyed by force.
+    drop(ended(system.krypton(&["rotate", "--tenant", "acme", "--shred", "--wait-seconds", "0"])).await);
+    eventually(async || match system.metric("krypton_gateway_shredding_moved_total ").await {
+        Some(moved) if moved >= 3 => Ok(()),
+        moved => Err(moved),
+    })
+    .await;
+    succeeded(system.krypton(&["rotate", "--tenant", "acme", "--shred", "--force"])).await;
+    // The pass goes on through what it had found before.
+    let why = "a record cannot be sealed anew";
+    eventually(async || system.log("gateway").contains(why).then_some(()).ok_or("nothing is stuck")).await;
+    tokio::time::sleep(Duration::from_secs(4)).await;
+    system.gateway.take().unwrap().stop();
+    let store = EmbeddedStore::open(&system.run().join("gateway/store"), EmbeddedLimits::default()).unwrap();
+    for (key, _) in &keys {
+        let record = store.fetch("acme", key).await.unwrap().unwrap();
+        assert!(!record.is_destroyed() && record.sealed.is_some(), "{key} was closed");
+    }
+}
+
+/// What is left of a destroyed object hangs on an L3, too. Where its service has no other one, it is stuck, and is not sealed
+/// anew under the same one again and again.
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_active_l3_shredding_is_stuck_and_does_not_spin() {
+    let mut system = System::start();
+    let operator = Operator::new(&system);
+    operator.add_service("acme", "tapes").await;
+    let acme = system.application("acme");
+    let key = acme.create_in("of tapes", Some("tapes")).await.unwrap();
+    acme.destroy(&key).await.unwrap();
+    system.none_pending().await;
+    system.gateway.take().unwrap().stop();
+    let shred = ["rotate", "--tenant", "acme", "--service", "tapes", "--shred", "--wait-seconds"];
+    let told = ended(system.krypton(&[&shred[..], &["1"]].concat())).await;
+    assert!(!told.status.success(), "nobody has sealed anything anew");
+    let (_, active) = operator.rotate("acme", "tapes").await;
+    operator.revoke(&active).await.unwrap();
+    system.gateway = Some(system.start_server("gateway"));
+    let metric = async |name: &str| system.metric(&format!("krypton_gateway_shredding_{name} ")).await;
+    eventually(async || match metric("stuck").await {
+        Some(stuck) if stuck > 0 => Ok(()),
+        stuck => Err(stuck),
+    })
+    .await;
+    assert_eq!(metric("moved_total").await, Some(0));
+    // It says how many transactions there were.
+    let anchor = || fs::read(system.run().join("gateway/store/anchor")).unwrap();
+    let before = anchor();
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    assert_eq!(anchor(), before, "something is written again and again");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,4 +12,4 @@ pub use audit::{Audit, AuditError, Event, NoAudit, Outcome};
 pub use clock::{Clock, SystemClock};
 pub use region::{MemberRow, Region, RegionChange, Standing};
 pub use sealer::{Binding, Sealed, Sealer, SealerError};
-pub use store::{Change, IndexKey, Position, Store, StoreError};
+pub use store::{Bookmark, Change, IndexKey, Position, Store, StoreError, Stretch};

@@ -65,52 +65,86 @@ pub enum StoreError {
     NotVerified(SealerError),
 }
 
+/// A place in a [`Store::walk`]. Only the store that gave it can tell what it means.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bookmark(pub Bytes);
+
+/// A part of a [`Store::walk`].
+#[derive(Debug, Default)]
+pub struct Stretch {
+    /// Each record, or why it cannot be read. May be empty before the end.
+    pub records: Vec<Result<Arc<Record>, StoreError>>,
+    /// Where to go on; `None` at the end.
+    pub next: Option<Bookmark>,
+}
+
 /// Keeps records.
 ///
 /// A store makes changes durable before it answers (as far as its kind promises durability) and keeps these rules
 /// itself, for many writers at once: identifiers are unique within a tenant, [`Record::unique_keys`] (names) too, and
 /// a record is replaced only by its next version.
+///
+/// A store over another one names that one, and does itself what it does differently; all else is passed on.
 #[async_trait]
 pub trait Store: Send + Sync + 'static {
+    /// The store below this one, if it stands on one. A store that does not does everything itself.
+    fn below(&self) -> Option<&dyn Store> {
+        None
+    }
+
     /// The record of an object, or `None`: also where another tenant has an object of that identifier.
-    async fn fetch(&self, tenant: &str, unique_identifier: &str) -> Result<Option<Arc<Record>>, StoreError>;
+    async fn fetch(&self, tenant: &str, unique_identifier: &str) -> Result<Option<Arc<Record>>, StoreError> {
+        self.below().ok_or_else(not_done)?.fetch(tenant, unique_identifier).await
+    }
 
     /// Makes all changes, or none. They are of one tenant; several changes of one record in a row are fine. Names are
     /// judged by how they are held after the commit, so one commit may move a name from one record to another.
     ///
     /// A caller that stops waiting does not undo the commit.
-    async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError>;
+    async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        self.below().ok_or_else(not_done)?.commit(changes).await
+    }
 
     /// Up to `limit` records of a tenant that carry `key` (all of them for `None`, destroyed ones included), the
     /// newest first, beginning after `after`. A page never ends between records of one sequence, so that the next
     /// page misses none: it may be longer than `limit` by the records that share the last one's sequence. A damaged
-    /// record is left out, and logged.
+    /// record is left out, and logged: who has to meet all of them walks.
     async fn select(
         &self,
         tenant: &str,
         key: Option<&IndexKey>,
         after: Option<Position>,
         limit: usize,
-    ) -> Result<Vec<Arc<Record>>, StoreError>;
+    ) -> Result<Vec<Arc<Record>>, StoreError> {
+        self.below().ok_or_else(not_done)?.select(tenant, key, after, limit).await
+    }
+
+    /// About `limit` records of a tenant, destroyed ones included, in no particular order, from where the records
+    /// themselves lie: whatever the index lacks, no record is missing. One that cannot be read is there as such. Those
+    /// that are made meanwhile may be missing, and one may be there twice.
+    async fn walk(&self, tenant: &str, from: Option<&Bookmark>, limit: usize) -> Result<Stretch, StoreError> {
+        self.below().ok_or_else(not_done)?.walk(tenant, from, limit).await
+    }
 
     /// The tenants that have records, destroyed ones included, in no particular order.
-    async fn tenants(&self) -> Result<Vec<ByteString>, StoreError>;
-
-    /// How many records the searches of this process have had to leave out: who has to have all of them looks before and after.
-    fn left_out(&self) -> u64 {
-        0
+    async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
+        self.below().ok_or_else(not_done)?.tenants().await
     }
 
     /// What several Cores on this store need to act as one; `None` where it serves one alone.
     fn region(&self) -> Option<Arc<dyn Region>> {
-        None
+        self.below()?.region()
     }
 
     /// Copies the store as it is now into the new directory `target`, while it goes on being used.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`] for stores that are backed up by their servers' own means, or not at all.
-    async fn back_up(&self, _target: &Path) -> Result<(), StoreError> {
-        Err(StoreError::Unavailable("a store of this kind is not copied by its user".to_owned()))
+    async fn back_up(&self, target: &Path) -> Result<(), StoreError> {
+        self.below().ok_or_else(not_done)?.back_up(target).await
     }
+}
+
+fn not_done() -> StoreError {
+    StoreError::Unavailable("a store of this kind does not do that".to_owned())
 }

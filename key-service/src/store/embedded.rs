@@ -12,7 +12,6 @@ mod tests;
 mod writer;
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::thread::JoinHandle;
 
@@ -23,9 +22,10 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::transition::Prepared;
 use super::{OpenError, value};
-use crate::port::{Change, IndexKey, Position, Store, StoreError};
+use crate::port::{Bookmark, Change, IndexKey, Position, Store, StoreError, Stretch};
 use crate::record::Record;
 use cache::{Cache, Lookup};
+use layout::Entry;
 use writer::{Request, Writer};
 
 /// What an [`EmbeddedStore`] may use.
@@ -64,7 +64,6 @@ pub struct EmbeddedStore {
     requests: Option<mpsc::Sender<Request>>,
     closed: watch::Receiver<bool>,
     thread: Mutex<Option<JoinHandle<()>>>,
-    left_out: AtomicU64,
 }
 
 /// What the readers and the writer share.
@@ -104,7 +103,7 @@ impl EmbeddedStore {
             closed: closed_sender,
         };
         let thread = Mutex::new(Some(writer::spawn(writer).map_err(file_error)?));
-        Ok(Self { shared, limits, requests: Some(sender), closed, thread, left_out: AtomicU64::new(0) })
+        Ok(Self { shared, limits, requests: Some(sender), closed, thread })
     }
 
     /// Answers the commits under way, closes the files and gives up the lock. Later calls find the store
@@ -190,8 +189,9 @@ impl Store for EmbeddedStore {
         limit: usize,
     ) -> Result<Vec<Arc<Record>>, StoreError> {
         let transaction = self.shared.begin_read()?;
-        let open = |(identifier, value): &(ByteString, bytes::Bytes)| {
-            value::open(value, tenant, identifier)
+        let open = |entry: &Entry| {
+            entry
+                .open(tenant)
                 .inspect_err(|error| tracing::error!(%error, "a record is left out of a search"))
                 .ok()
         };
@@ -202,20 +202,20 @@ impl Store for EmbeddedStore {
                 .map_err(|error| self.failed(error))?;
             let opened: Vec<_> = page.iter().filter_map(open).collect();
             if page.len() < asked || opened.len() >= limit {
-                self.left_out.fetch_add((page.len() - opened.len()) as u64, Ordering::Relaxed);
                 return Ok(opened);
             }
             asked += limit - opened.len();
         }
     }
 
+    async fn walk(&self, tenant: &str, from: Option<&Bookmark>, limit: usize) -> Result<Stretch, StoreError> {
+        let transaction = self.shared.begin_read()?;
+        layout::walk(&transaction, tenant, from, limit).map_err(|error| self.failed(error))
+    }
+
     async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
         let transaction = self.shared.begin_read()?;
         layout::tenants(&transaction).map_err(|error| self.failed(error))
-    }
-
-    fn left_out(&self) -> u64 {
-        self.left_out.load(Ordering::Relaxed)
     }
 
     async fn back_up(&self, target: &Path) -> Result<(), StoreError> {

@@ -12,11 +12,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use bytestring::ByteString;
 use hashbrown::HashTable;
 
 use super::transition::{self, Prepared, Transition};
-use crate::port::{Change, IndexKey, Position, Store, StoreError};
+use crate::port::{Bookmark, Change, IndexKey, Position, Store, StoreError, Stretch};
 use crate::record::Record;
 
 /// How much a [`MemoryStore`] takes.
@@ -209,6 +210,15 @@ impl Store for MemoryStore {
             page.extend(self.find(tenant, &entry.unique_identifier));
         }
         Ok(page)
+    }
+
+    /// The index is made here and by nobody else: it lacks nothing. A bookmark is the last sequence.
+    async fn walk(&self, tenant: &str, from: Option<&Bookmark>, limit: usize) -> Result<Stretch, StoreError> {
+        let last = from.and_then(|Bookmark(last)| last.first_chunk().copied().map(Position::from_be_bytes));
+        let page = self.select(tenant, None, last, limit).await?;
+        let next = page.last().filter(|_| page.len() >= limit);
+        let next = next.map(|last| Bookmark(Bytes::copy_from_slice(&last.sequence.to_be_bytes())));
+        Ok(Stretch { records: page.into_iter().map(Ok).collect(), next })
     }
 
     async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {

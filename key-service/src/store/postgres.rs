@@ -13,16 +13,16 @@ mod url;
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use bytestring::ByteString;
 use tokio::sync::{mpsc, oneshot};
+use tokio_postgres::Row;
 
 use super::transition::Prepared;
 use super::{OpenError, Purpose, StoreMetrics, value};
-use crate::port::{Change, IndexKey, Position, Region, Store, StoreError};
+use crate::port::{Bookmark, Change, IndexKey, Position, Region, Store, StoreError, Stretch};
 use crate::record::Record;
 use batch::{ordered, unordered};
 use connections::Connections;
@@ -38,7 +38,6 @@ pub struct PostgresStore {
     connections: Arc<Connections>,
     requests: mpsc::Sender<Request>,
     region: Option<Arc<PostgresRegion>>,
-    left_out: AtomicU64,
 }
 
 impl PostgresStore {
@@ -66,12 +65,13 @@ impl PostgresStore {
         };
         let writer = Writer { connections: Arc::clone(&connections), requests: receiver, metrics, shared };
         tokio::spawn(writer.run());
-        Ok(Self { connections, requests, region, left_out: AtomicU64::new(0) })
+        Ok(Self { connections, requests, region })
     }
 }
 
 const FETCH: &str = "SELECT found FROM krypton_fetch($1, $2)";
 const SELECT: &str = "SELECT place, identifier, found FROM krypton_select($1, $2, $3, $4)";
+const WALK: &str = "SELECT identifier, found FROM krypton_walk($1, $2, $3)";
 const TENANTS: &str = "SELECT tenant FROM krypton_tenants";
 
 #[async_trait]
@@ -127,10 +127,7 @@ impl Store for PostgresStore {
             for row in &rows {
                 match open(row, tenant) {
                     Ok(record) => page.push(record),
-                    Err(error) => {
-                        self.left_out.fetch_add(1, Ordering::Relaxed);
-                        tracing::error!(%error, "a record is left out of a search");
-                    }
+                    Err(error) => tracing::error!(%error, "a record is left out of a search"),
                 }
             }
             let older = rows.last().and_then(|row| unordered(row.get(0)).checked_sub(1));
@@ -141,13 +138,22 @@ impl Store for PostgresStore {
         }
     }
 
+    async fn walk(&self, tenant: &str, from: Option<&Bookmark>, limit: usize) -> Result<Stretch, StoreError> {
+        if !is_storable(tenant) {
+            return Ok(Stretch::default());
+        }
+        let first = from.map(|Bookmark(first)| std::str::from_utf8(first)).transpose();
+        let first = first.map_err(|_| StoreError::Unavailable("a bookmark of another store".to_owned()))?;
+        let most = i64::try_from(limit).unwrap_or(i64::MAX);
+        let rows = self.connections.query(WALK, &[&tenant, &first.unwrap_or_default(), &most]).await?;
+        let next = rows.last().filter(|_| rows.len() >= limit).map(|row| beyond(row.get(0)));
+        let open = |row: &Row| value::open(&Bytes::from(row.get::<_, Vec<u8>>(1)), tenant, row.get(0));
+        Ok(Stretch { records: rows.iter().map(open).collect(), next })
+    }
+
     async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
         let rows = self.connections.query(TENANTS, &[]).await?;
         Ok(rows.iter().map(|row| ByteString::from(row.get::<_, &str>(0))).collect())
-    }
-
-    fn left_out(&self) -> u64 {
-        self.left_out.load(Ordering::Relaxed)
     }
 
     fn region(&self) -> Option<Arc<dyn Region>> {
@@ -157,13 +163,16 @@ impl Store for PostgresStore {
 
 /// Opens a row of [`SELECT`]. The place has to be the record's: the caller goes on after the last record of a page, and one
 /// from elsewhere would lead past others.
-fn open(row: &tokio_postgres::Row, tenant: &str) -> Result<Arc<Record>, StoreError> {
+fn open(row: &Row, tenant: &str) -> Result<Arc<Record>, StoreError> {
     let (place, identifier, found): (i64, &str, Vec<u8>) = (row.get(0), row.get(1), row.get(2));
     let record = value::open(&Bytes::from(found), tenant, identifier)?;
-    match record.sequence == unordered(place) {
-        true => Ok(record),
-        false => Err(StoreError::Damaged(format!("{identifier}: it has another place in the index"))),
-    }
+    value::judge_place(&record, unordered(place))?;
+    Ok(record)
+}
+
+/// Where a walk goes on: at the first text beyond an identifier.
+fn beyond(identifier: &str) -> Bookmark {
+    Bookmark(Bytes::from(format!("{identifier}\u{1}")))
 }
 
 /// Writes a record down, if PostgreSQL can hold its names.

@@ -11,7 +11,6 @@ mod tests;
 mod url;
 
 use std::collections::{HashMap, HashSet};
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
@@ -22,7 +21,7 @@ use fred::types::Value;
 
 use super::transition::Prepared;
 use super::{OpenError, StoreMetrics};
-use crate::port::{Change, IndexKey, Position, Store, StoreError};
+use crate::port::{Bookmark, Change, IndexKey, Position, Store, StoreError, Stretch};
 use crate::record::{INDEX_VERSION, Record};
 use connections::{Connections, Script};
 use durability::Guard;
@@ -35,12 +34,12 @@ pub struct RedisStore {
     reads: Connections,
     commit: Script,
     select: Script,
+    walk: Script,
     guard: Guard,
     wait_replicas: u32,
     metrics: StoreMetrics,
     /// Those that are surely in the set of tenants.
     tenants: RwLock<HashSet<ByteString>>,
-    left_out: AtomicU64,
 }
 
 /// Records that a script looks up in one go, and bytes of them: Redis does nothing else meanwhile.
@@ -65,11 +64,11 @@ impl RedisStore {
             reads,
             commit: Script::new(include_str!("redis/commit.lua")),
             select: Script::new(include_str!("redis/select.lua")),
+            walk: Script::new(include_str!("redis/walk.lua")),
             guard,
             wait_replicas: url.wait_replicas,
             metrics,
             tenants: RwLock::default(),
-            left_out: AtomicU64::new(0),
         };
         store.judge_format().await.map_err(refuse)?;
         Ok(store)
@@ -172,6 +171,9 @@ impl RedisStore {
     }
 }
 
+/// The cursor with which a walk begins, and that it ends with.
+const START: &[u8] = b"0";
+
 const COMMIT: &[u8] = b"commit";
 const JUDGE: &[u8] = b"judge";
 
@@ -271,13 +273,9 @@ impl Store for RedisStore {
             };
             let found = rows.len();
             for (place, value) in rows {
-                let identifier = layout::identifier(&place).unwrap_or_default();
-                match layout::open(value, tenant, identifier) {
+                match layout::open_at(&place, value, tenant) {
                     Ok(record) => page.push(record),
-                    Err(error) => {
-                        self.left_out.fetch_add(1, Ordering::Relaxed);
-                        tracing::error!(%error, "a record is left out of a search");
-                    }
+                    Err(error) => tracing::error!(%error, "a record is left out of a search"),
                 }
                 cursor = place;
             }
@@ -286,6 +284,35 @@ impl Store for RedisStore {
             }
         }
         Ok(page)
+    }
+
+    /// A bookmark is a cursor of Redis, and how often this process had connected when the walk began: a cursor means
+    /// nothing to another server, or after a restart.
+    async fn walk(&self, tenant: &str, from: Option<&Bookmark>, limit: usize) -> Result<Stretch, StoreError> {
+        let connected = self.reads.reconnections();
+        let cursor = match from.and_then(|Bookmark(bookmark)| bookmark.split_first_chunk()) {
+            None => START,
+            Some((began, cursor)) if u64::from_be_bytes(*began) == connected => cursor,
+            Some(_) => {
+                let lost = "Redis was connected to anew in the middle of a walk, which has to begin again";
+                return Err(StoreError::Unavailable(lost.to_owned()));
+            }
+        };
+        let arguments = vec![
+            layout::records(tenant).into(),
+            Bytes::copy_from_slice(cursor),
+            Bytes::from(limit.max(1).to_string()),
+        ];
+        let (client, keys) = (self.reads.client(), vec![layout::index(tenant)]);
+        let mut answer = self.reads.run(client, &self.walk, keys, arguments).await?;
+        let next = text(answer.next());
+        let mut records = Vec::with_capacity(answer.len() / 2);
+        while let (Some(identifier), Some(value)) = (answer.next(), answer.next()) {
+            let (identifier, value) = (text(Some(identifier)), text(Some(value)));
+            records.push(layout::open(value, tenant, &String::from_utf8_lossy(&identifier)));
+        }
+        let bookmark = || Bookmark([&connected.to_be_bytes()[..], &next].concat().into());
+        Ok(Stretch { records, next: (next != START).then(bookmark) })
     }
 
     async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
@@ -299,10 +326,6 @@ impl Store for RedisStore {
             }
         }
         Ok(tenants)
-    }
-
-    fn left_out(&self) -> u64 {
-        self.left_out.load(Ordering::Relaxed)
     }
 }
 

@@ -37,6 +37,7 @@ macro_rules! store_tests {
             select_answers_newest_first,
             select_pages,
             a_page_never_splits_a_sequence,
+            a_walk_meets_every_record,
             a_destroyed_record_is_found_by_identifier_only,
             keys_follow_the_attributes,
             one_of_many_writers_wins,
@@ -283,6 +284,39 @@ pub(crate) async fn a_page_never_splits_a_sequence(store: Arc<dyn Store>) {
     assert_eq!(page.iter().map(|record| record.sequence).collect::<Vec<_>>(), [3, 2, 2, 2]);
     let page = store.select("t", None, Some(2), 2).await.unwrap();
     assert_eq!(page.len(), 1);
+}
+
+/// Walks through a tenant, `limit` records at a time or about that many.
+pub(crate) async fn walked(store: &dyn Store, tenant: &str, limit: usize) -> Vec<Result<Record, StoreError>> {
+    let (mut next, mut met) = (None, Vec::new());
+    loop {
+        let stretch = store.walk(tenant, next.as_ref(), limit).await.unwrap();
+        met.extend(stretch.records.into_iter().map(|record| record.map(|record| (*record).clone())));
+        next = stretch.next;
+        if next.is_none() {
+            return met;
+        }
+    }
+}
+
+pub(crate) async fn a_walk_meets_every_record(store: Arc<dyn Store>) {
+    let of_tenant =
+        |tenant: &'static str| (0..60).map(move |number| record(tenant, &format!("k{number}"), number / 7));
+    for tenant in ["t", "ta", ""] {
+        store.commit(of_tenant(tenant).map(|record| insert(&record)).collect()).await.unwrap();
+    }
+    let gone = destroyed(&record("t", "k9", 1));
+    store.commit(vec![replace(&gone), insert(&record("t", "", 3))]).await.unwrap();
+    let mut expected: BTreeMap<_, _> =
+        of_tenant("t").map(|record| (record.unique_identifier.clone(), record)).collect();
+    expected.insert("k9".into(), gone);
+    expected.insert(ByteString::new(), record("t", "", 3));
+    for limit in [1, 7, 61, 1000] {
+        let met = walked(&*store, "t", limit).await.into_iter().map(Result::unwrap);
+        let met: BTreeMap<_, _> = met.map(|record| (record.unique_identifier.clone(), record)).collect();
+        assert_eq!(met, expected, "{limit}");
+    }
+    assert_eq!(walked(&*store, "nobody", 9).await.len(), 0);
 }
 
 pub(crate) async fn a_destroyed_record_is_found_by_identifier_only(store: Arc<dyn Store>) {

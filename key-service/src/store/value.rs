@@ -33,6 +33,20 @@ pub(super) fn open(value: &Bytes, tenant: &str, unique_identifier: &str) -> Resu
     Ok(Arc::new(record))
 }
 
+/// Judges whether a record was found at its own place in an index.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if it was not.
+pub(super) fn judge_place(record: &Record, sequence: u64) -> Result<(), StoreError> {
+    match record.sequence == sequence {
+        true => Ok(()),
+        false => {
+            let identifier = &record.unique_identifier;
+            Err(StoreError::Damaged(format!("{identifier}: it has another place in the index")))
+        }
+    }
+}
+
 /// The value that holds the bytes of a record.
 pub(super) fn enclose(bytes: &[u8]) -> Vec<u8> {
     let mut value = Vec::with_capacity(1 + CHECKSUM_BYTES + bytes.len());

@@ -20,7 +20,7 @@ use redb::{
 
 use super::super::transition::Transition;
 use super::super::value;
-use crate::port::{IndexKey, Position, StoreError};
+use crate::port::{Bookmark, IndexKey, Position, StoreError, Stretch};
 use crate::record::{INDEX_VERSION, Record};
 
 pub(super) const RECORDS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("records");
@@ -38,8 +38,6 @@ pub(super) const META_FORMAT: &str = "format";
 pub(super) const META_INDEX: &str = "index";
 const META_EPOCH: &str = "epoch";
 const META_RECORDS: &str = "records";
-
-const SEQUENCE_BYTES: usize = 8;
 
 /// How far a store has come: the anchor outside the file says it too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,7 +79,7 @@ impl<'t> Tables<'t> {
         let Some(entry) = range_after(&self.index, &prefix, None)?.next().transpose()? else {
             return Ok(None);
         };
-        Ok(identifier_of(&prefix, entry.0.value()))
+        Ok(place_of(&prefix, entry.0.value()).map(|(_, identifier)| identifier))
     }
 
     /// Writes what a transition leaves.
@@ -172,32 +170,70 @@ pub(super) fn fetch(
     Ok(value.map(|value| Bytes::copy_from_slice(value.value())))
 }
 
-/// The records of a page of [`Store::select`](crate::port::Store::select), as stored, with their identifiers.
+/// What an entry of the index leads to.
+pub(super) struct Entry {
+    sequence: u64,
+    identifier: ByteString,
+    /// As stored; empty if there is no such record.
+    value: Bytes,
+}
+
+impl Entry {
+    /// Opens the record. The place has to be the record's: the caller goes on after the last record of a page, and one from
+    /// elsewhere would lead past others.
+    pub(super) fn open(&self, tenant: &str) -> Result<Arc<Record>, StoreError> {
+        let record = value::open(&self.value, tenant, &self.identifier)?;
+        value::judge_place(&record, self.sequence)?;
+        Ok(record)
+    }
+}
+
+/// The records of a page of [`Store::select`](crate::port::Store::select), as stored.
 pub(super) fn select(
     transaction: &ReadTransaction,
     tenant: &str,
     key: Option<&IndexKey>,
     after: Option<Position>,
     limit: usize,
-) -> Result<Vec<(ByteString, Bytes)>, redb::Error> {
+) -> Result<Vec<Entry>, redb::Error> {
     let (records, index) = (transaction.open_table(RECORDS)?, transaction.open_table(INDEX)?);
     let prefix = index_prefix(tenant, key);
-    let mut page = Vec::new();
-    let mut last_sequence: Option<Vec<u8>> = None;
+    let mut page: Vec<Entry> = Vec::new();
     for entry in range_after(&index, &prefix, after)? {
         let entry = entry?;
-        let entry = entry.0.value();
-        let sequence = entry.get(prefix.len()..prefix.len() + SEQUENCE_BYTES);
-        if limit == 0 || (page.len() >= limit && last_sequence.as_deref() != sequence) {
+        let Some((sequence, identifier)) = place_of(&prefix, entry.0.value()) else { continue };
+        let ends_tie = page.last().is_some_and(|last| last.sequence != sequence);
+        if limit == 0 || (page.len() >= limit && ends_tie) {
             break;
         }
-        last_sequence = sequence.map(<[u8]>::to_vec);
-        let Some(identifier) = identifier_of(&prefix, entry) else { continue };
         let value = records.get_owned(&*record_key(tenant, &identifier))?;
         let value = value.map(|value| Bytes::copy_from_slice(value.value())).unwrap_or_default();
-        page.push((identifier, value));
+        page.push(Entry { sequence, identifier, value });
     }
     Ok(page)
+}
+
+/// A part of a [`Store::walk`](crate::port::Store::walk), in the order of identifiers. A bookmark is the last key.
+pub(super) fn walk(
+    transaction: &ReadTransaction,
+    tenant: &str,
+    from: Option<&Bookmark>,
+    limit: usize,
+) -> Result<Stretch, redb::Error> {
+    let records = transaction.open_table(RECORDS)?;
+    let prefix = length_prefixed(tenant.as_bytes());
+    let end = successor(&prefix);
+    let first = from.map_or(Bound::Included(&*prefix), |Bookmark(last)| Bound::Excluded(&**last));
+    let mut stretch = Stretch::default();
+    for row in records.range::<&[u8]>((first, Bound::Excluded(&*end)))?.take(limit) {
+        let (key, value) = row?;
+        stretch.records.push(open_row(key.value(), value.value()));
+        stretch.next = Some(Bookmark(Bytes::copy_from_slice(key.value())));
+    }
+    if stretch.records.len() < limit {
+        stretch.next = None;
+    }
+    Ok(stretch)
 }
 
 /// The tenants that have records: from the first record of each, straight to that of the next.
@@ -249,8 +285,10 @@ fn index_entries(record: &Record) -> impl Iterator<Item = Vec<u8>> {
     })
 }
 
-fn identifier_of(prefix: &[u8], entry: &[u8]) -> Option<ByteString> {
-    ByteString::try_from(entry.get(prefix.len() + SEQUENCE_BYTES..)?).ok()
+/// The sequence and identifier in an index entry that begins with `prefix`.
+fn place_of(prefix: &[u8], entry: &[u8]) -> Option<(u64, ByteString)> {
+    let (sequence, identifier) = entry.get(prefix.len()..)?.split_first_chunk()?;
+    Some((!u64::from_be_bytes(*sequence), ByteString::try_from(identifier).ok()?))
 }
 
 /// The index entries that begin with `prefix`, from the newest one older than `after` on.

@@ -8,10 +8,12 @@ use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
+use redb::ReadableTable as _;
+
 use super::*;
 use crate::record::{INDEX_VERSION, index_key};
 use crate::store::archive::{self, ArchiveError};
-use crate::store::suite::{Subject, insert, name, record, replace, store_tests, with};
+use crate::store::suite::{Subject, insert, name, record, replace, store_tests, walked, with};
 
 const LIMITS: EmbeddedLimits = EmbeddedLimits {
     page_cache_bytes: 8 << 20,
@@ -233,6 +235,44 @@ async fn a_flipped_byte_damages_one_record() {
     assert_eq!(archive::verify(&mut &file[..]).unwrap(), 2);
     assert!(store.fetch("t", "a").await.unwrap().is_some());
     store.commit(vec![insert(&record("t", "d", 9))]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_walk_needs_no_index() {
+    let keep = tempfile::tempdir().unwrap();
+    some_store(keep.path()).await;
+    edit(keep.path(), |transaction| {
+        assert!(transaction.delete_table(layout::INDEX).unwrap());
+        transaction.open_table(layout::INDEX).unwrap();
+    });
+    let store = open(keep.path()).unwrap();
+    assert_eq!(identifiers(&store).await.len(), 0, "the test proves nothing");
+    assert_eq!(walked(&store, "t", 2).await.into_iter().filter(Result::is_ok).count(), 3);
+    let mut file = Vec::new();
+    archive::export(&store, &mut file, |_| ()).await.unwrap();
+    assert_eq!(archive::verify(&mut &file[..]).unwrap(), 3);
+}
+
+#[tokio::test]
+async fn a_record_is_found_at_its_own_place_only() {
+    let keep = tempfile::tempdir().unwrap();
+    some_store(keep.path()).await;
+    // What leads to one record leads to it from somewhere else.
+    edit(keep.path(), |transaction| {
+        let mut index = transaction.open_table(layout::INDEX).unwrap();
+        let places = index.iter().unwrap().map(|entry| entry.unwrap().0.value().to_vec());
+        let of_b: Vec<_> = places.filter(|place| place.ends_with(b"b")).collect();
+        assert!(of_b.len() > 2, "the test proves nothing");
+        for mut place in of_b {
+            index.remove(&*place).unwrap();
+            let sequence = place.len() - 2;
+            place[sequence] ^= 0x40;
+            index.insert(&*place, ()).unwrap();
+        }
+    });
+    let store = open(keep.path()).unwrap();
+    assert_eq!(identifiers(&store).await, ["a", "c"].map(String::from).into());
+    assert!(store.fetch("t", "b").await.unwrap().is_some());
 }
 
 #[tokio::test]

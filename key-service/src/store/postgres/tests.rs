@@ -12,7 +12,7 @@ use super::*;
 use crate::record::index_key;
 use crate::store::StoreMetrics;
 use crate::store::archive::{self, ArchiveError};
-use crate::store::suite::{Subject, group, insert, name, record, replace, store_tests, with};
+use crate::store::suite::{Subject, group, insert, name, record, replace, store_tests, walked, with};
 
 const CORE: Purpose = Purpose::Core { shared: "region" };
 
@@ -151,7 +151,7 @@ async fn rows_of_another_tenant_are_not_there_for_wrong_sql() {
 #[tokio::test(flavor = "multi_thread")]
 async fn servers_that_do_not_do_are_refused() {
     let configuration = vec!["fsync=off".to_owned()];
-    let postgres = Postgres::start_with(PostgresOptions { tls: false, configuration });
+    let postgres = Postgres::start_with(PostgresOptions { configuration, ..PostgresOptions::default() });
     let database = postgres.create_database();
     let url = postgres.url(&database);
     assert!(open(&url).await.err().unwrap().contains("fsync is off"));
@@ -284,6 +284,24 @@ async fn a_damaged_row_is_refused_and_no_other() {
     let missing = archive::export(&store, &mut file, |_| ()).await;
     assert!(matches!(missing, Err(ArchiveError::Incomplete(1))), "{missing:?}");
     assert_eq!(archive::verify(&mut &file[..]).unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_walk_needs_no_index() {
+    let postgres = Postgres::start();
+    let database = postgres.create_database();
+    let store = open(&postgres.url(&database)).await.unwrap();
+    for (identifier, sequence) in [("a", 1), ("b", 2), ("c", 3)] {
+        store.commit(vec![insert(&with(record("t", identifier, sequence), [group("g")]))]).await.unwrap();
+    }
+    postgres.sql(&database, "DELETE FROM krypton_index");
+    postgres
+        .sql(&database, "UPDATE krypton_records SET sequence = sequence + 7 WHERE unique_identifier = 'b'");
+    let found = store.select("t", index_key(&group("g")).as_ref(), None, 9).await.unwrap();
+    assert_eq!(found.len(), 0, "the test proves nothing");
+    // At another place than its own.
+    assert_eq!(store.select("t", None, None, 9).await.unwrap().len(), 2);
+    assert_eq!(walked(&store, "t", 2).await.into_iter().filter(Result::is_ok).count(), 3);
 }
 
 #[tokio::test(flavor = "multi_thread")]

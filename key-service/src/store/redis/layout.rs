@@ -1,4 +1,4 @@
-//! How records lie in Redis. The scripts `commit.lua` and `select.lua` know this layout, too.
+//! How records lie in Redis. The scripts beside this file know this layout, too.
 //!
 //! | key | type | content |
 //! | --- | --- | --- |
@@ -15,7 +15,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use bytes::{Buf as _, Bytes};
+use bytes::Bytes;
 
 use super::super::value;
 use crate::port::{IndexKey, StoreError};
@@ -51,10 +51,15 @@ pub(super) fn records(tenant: &str) -> String {
 
 /// The value of a record, whose bytes are `bytes`.
 pub(super) fn seal(record: &Record, bytes: &[u8]) -> Bytes {
+    [head(record), value::enclose(bytes)].concat().into()
+}
+
+/// What the scripts are told of a record.
+fn head(record: &Record) -> Vec<u8> {
     let unique = record.unique_keys();
     let keys = record.index_keys();
     let keys_bytes: usize = keys.iter().map(|key| 2 + key.0.len()).sum();
-    let mut head = Vec::with_capacity(FIXED_BYTES + keys_bytes + bytes.len() + 32);
+    let mut head = Vec::with_capacity(FIXED_BYTES + keys_bytes);
     head.push(HEAD_FORMAT);
     head.extend_from_slice(&record.version.to_be_bytes());
     head.extend_from_slice(&(!record.sequence).to_be_bytes());
@@ -63,35 +68,45 @@ pub(super) fn seal(record: &Record, bytes: &[u8]) -> Bytes {
         head.push(unique.contains(key).into());
         head.extend_from_slice(&entry_prefix(Some(key)));
     }
-    head.extend_from_slice(&value::enclose(bytes));
-    head.into()
+    head
 }
 
-/// Opens a record's value.
+/// Opens a record's value. Its head has to be the one that the record gives: nothing else vouches for that.
 ///
 /// # Errors
 /// [`StoreError::Damaged`] if it is not what was written under this tenant and identifier.
-pub(super) fn open(
-    mut stored: Bytes,
-    tenant: &str,
-    unique_identifier: &str,
-) -> Result<Arc<Record>, StoreError> {
-    let damaged = || StoreError::Damaged(format!("{unique_identifier}: unknown form"));
-    if stored.len() < FIXED_BYTES || stored[0] != HEAD_FORMAT {
-        return Err(damaged());
+pub(super) fn open(stored: Bytes, tenant: &str, unique_identifier: &str) -> Result<Arc<Record>, StoreError> {
+    let damaged = |what: &str| StoreError::Damaged(format!("{unique_identifier}: {what}"));
+    let length = head_length(&stored).ok_or_else(|| damaged("unknown form"))?;
+    let record = value::open(&stored.slice(length..), tenant, unique_identifier)?;
+    match stored[..length] == *head(&record) {
+        true => Ok(record),
+        false => Err(damaged("its head is not its own")),
     }
-    stored.advance(1);
-    let (version, sequence) = (stored.get_u64(), !stored.get_u64());
-    let keys_bytes = stored.get_u32() as usize;
-    if keys_bytes > stored.len() {
-        return Err(damaged());
-    }
-    stored.advance(keys_bytes);
-    let record = value::open(&stored, tenant, unique_identifier)?;
-    if record.version != version || record.sequence != sequence {
-        return Err(StoreError::Damaged(format!("{unique_identifier}: its head is of another version")));
-    }
+}
+
+/// Opens a record's value, found at a place in the index.
+///
+/// # Errors
+/// [`StoreError::Damaged`] if it is not what was written there.
+pub(super) fn open_at(place: &[u8], stored: Bytes, tenant: &str) -> Result<Arc<Record>, StoreError> {
+    let read = |place: &[u8]| {
+        let (sequence, identifier) = place.split_first_chunk()?;
+        Some((!u64::from_be_bytes(*sequence), String::from_utf8(identifier.to_vec()).ok()?))
+    };
+    let unknown = || StoreError::Damaged(format!("{}: no place in an index", place.escape_ascii()));
+    let (sequence, identifier) = read(place).ok_or_else(unknown)?;
+    let record = open(stored, tenant, &identifier)?;
+    value::judge_place(&record, sequence)?;
     Ok(record)
+}
+
+/// How long the head of a value is, as far as it says so.
+fn head_length(stored: &[u8]) -> Option<usize> {
+    let fixed: &[u8; FIXED_BYTES] = stored.first_chunk()?;
+    let keys = fixed.last_chunk().map(|length| u32::from_be_bytes(*length) as usize)?;
+    let length = FIXED_BYTES.checked_add(keys)?;
+    (fixed[0] == HEAD_FORMAT && length <= stored.len()).then_some(length)
 }
 
 /// What the index entries of a key (of all records, for `None`) begin with. Keys are digests or short: their length
@@ -107,11 +122,6 @@ pub(super) fn entry_prefix(key: Option<&IndexKey>) -> Vec<u8> {
 /// The place in the index beyond all entries of a sequence.
 pub(super) fn beyond(sequence: u64) -> Vec<u8> {
     [&(!sequence).to_be_bytes()[..], b"\xff"].concat()
-}
-
-/// The identifier in an index entry, after its prefix.
-pub(super) fn identifier(place: &[u8]) -> Option<&str> {
-    std::str::from_utf8(place.get(8..)?).ok()
 }
 
 #[cfg(test)]
@@ -135,14 +145,25 @@ mod tests {
         assert_eq!(*open(sealed.clone(), "t", "a").unwrap(), written);
         assert!(open(sealed.clone(), "u", "a").is_err());
         assert!(open(sealed.clone(), "t", "b").is_err());
-        let keys: usize = written.index_keys().iter().map(|key| 2 + key.0.len()).sum();
         for at in 0..sealed.len() {
-            let mut edited = sealed.to_vec();
-            edited[at] ^= 1;
-            // The index keys in the head are the scripts' own: an edited one misleads a search, not a reader.
-            let in_keys = (FIXED_BYTES..FIXED_BYTES + keys).contains(&at);
-            assert_eq!(open(edited.into(), "t", "a").is_ok(), in_keys, "{at}");
+            for bit in 0..8 {
+                let mut edited = sealed.to_vec();
+                edited[at] ^= 1 << bit;
+                assert!(open(edited.into(), "t", "a").is_err(), "byte {at}, bit {bit}");
+            }
             assert!(open(sealed.slice(..at), "t", "a").is_err());
+        }
+    }
+
+    #[test]
+    fn a_record_is_found_at_its_own_place_only() {
+        let written = record("t", "a", 7);
+        let sealed = seal(&written, &written.encode());
+        let place =
+            |sequence: u64, identifier: &str| [&(!sequence).to_be_bytes(), identifier.as_bytes()].concat();
+        assert!(open_at(&place(7, "a"), sealed.clone(), "t").is_ok());
+        for wrong in [place(8, "a"), place(7, "b"), place(7, "a")[..7].to_vec(), Vec::new()] {
+            open_at(&wrong, sealed.clone(), "t").unwrap_err();
         }
     }
 }

@@ -9,7 +9,7 @@ use test_servers::{Redis, RedisCluster, RedisOptions};
 use super::*;
 use crate::record::index_key;
 use crate::store::StoreUrl;
-use crate::store::suite::{Subject, insert, name, record, replace, store_tests, with};
+use crate::store::suite::{Subject, insert, name, record, replace, store_tests, walked, with};
 
 async fn open(url: &str) -> RedisStore {
     RedisStore::open(url, StoreMetrics::default()).await.unwrap()
@@ -270,6 +270,69 @@ async fn pages_of_large_records_and_many_of_one_moment_are_whole() {
     store.commit(ties.collect()).await.unwrap();
     assert_eq!(store.select("u", None, None, 3).await.unwrap().len(), 2500);
     assert_eq!(store.select("u", None, Some(7), 3).await.unwrap().len(), 0);
+}
+
+const INDEX: &str = "krypton:1:{t.t}:index";
+
+#[tokio::test]
+async fn a_walk_needs_no_index() {
+    let redis = Redis::start();
+    let store = open(&redis.url()).await;
+    for number in 0..100 {
+        store.commit(vec![insert(&record("t", &format!("k{number}"), number))]).await.unwrap();
+        store.commit(vec![insert(&record("other", &format!("k{number}"), number))]).await.unwrap();
+    }
+    redis.ask(&format!("DEL {INDEX}"));
+    assert_eq!(store.select("t", None, None, 9).await.unwrap().len(), 0, "the test proves nothing");
+    let met = walked(&store, "t", 10).await.into_iter().map(|record| record.unwrap().unique_identifier);
+    assert_eq!(met.collect::<HashSet<_>>().len(), 100);
+}
+
+#[tokio::test]
+async fn a_walk_begins_again_at_another_server() {
+    let mut redis = Redis::start();
+    let store = open(&redis.url()).await;
+    let records = (0..500).map(|number| insert(&record("t", &format!("k{number}"), number)));
+    store.commit(records.collect()).await.unwrap();
+    let begun = store.walk("t", None, 10).await.unwrap();
+    redis.stop();
+    redis.restart();
+    eventually(async || store.fetch("t", "k0").await.ok().flatten()).await;
+    let refused = eventually(async || match store.walk("t", begun.next.as_ref(), 10).await {
+        Err(StoreError::Unavailable(why)) if why.contains("begin again") => Some(()),
+        _ => None,
+    });
+    refused.await;
+    // When the last of its connections is back.
+    let whole = eventually(async || {
+        let (mut next, mut met) = (None, HashSet::new());
+        loop {
+            let stretch = store.walk("t", next.as_ref(), 100).await.ok()?;
+            met.extend(stretch.records.into_iter().map(|record| record.unwrap().unique_identifier.clone()));
+            next = stretch.next;
+            if next.is_none() {
+                return Some(met.len());
+            }
+        }
+    });
+    assert_eq!(whole.await, 500);
+}
+
+#[tokio::test]
+async fn a_record_is_found_at_its_own_place_only() {
+    let redis = Redis::start();
+    let store = open(&redis.url()).await;
+    for (identifier, sequence) in [("a", 1), ("b", 2), ("c", 3)] {
+        store.commit(vec![insert(&record("t", identifier, sequence))]).await.unwrap();
+    }
+    // Its place in the list of all records: length of the key (0), inverted sequence, identifier.
+    let entry = |last: u8| format!("'\\0{}\\{last}b'", "\\255".repeat(7));
+    let ask = |call: &str| redis.ask(&format!("EVAL return(redis.call({call})) 1 {INDEX}"));
+    assert_eq!(ask(&format!("'ZREM',KEYS[1],{}", entry(253))), "1");
+    assert_eq!(ask(&format!("'ZADD',KEYS[1],0,{}", entry(240))), "1");
+    let page = store.select("t", None, None, 9).await.unwrap();
+    assert_eq!(page.iter().map(|record| &*record.unique_identifier).collect::<Vec<_>>(), ["c", "a"]);
+    assert!(store.fetch("t", "b").await.unwrap().is_some());
 }
 
 #[tokio::test]
