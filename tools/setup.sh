@@ -84,7 +84,7 @@ make_venv() {
     local wanted found=""
     wanted=$(sha256sum <"$requirements")
     [ ! -f "$venv/requirements.sha256" ] || found=$(cat "$venv/requirements.sha256")
-    if [ "$wanted" = "$found" ] && "$venv/bin/python" -c 'import kmip' 2>/dev/null; then
+    if [ "$wanted" = "$found" ] && "$venv/bin/python" -c 'import kmip, opentelemetry.proto' 2>/dev/null; then
         return
     fi
     local python

@@ -16,6 +16,7 @@ mod hostile;
 mod isolation;
 mod load;
 mod memory;
+mod opentelemetry;
 mod operator;
 mod outage;
 mod partition;
