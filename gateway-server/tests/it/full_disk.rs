@@ -1,11 +1,14 @@
-//! A Gateway whose disk fills up: it says so, loses nothing, still destroys, and goes on when there is room.
+//! A Gateway whose disk fills up, or that of its database: it says so, loses nothing, and goes on when there is room.
 
 use std::path::Path;
 use std::process::Command;
 
+use bytestring::ByteString;
 use kmip_protocol::enumeration::ResultReason;
 
-use crate::application::Failure;
+use test_servers::{Postgres, PostgresOptions, Redis, RedisOptions};
+
+use crate::application::{Application, Failure};
 use crate::system::{System, eventually};
 
 /// A small disk in memory; gone when dropped.
@@ -41,7 +44,7 @@ impl Drop for Disk {
 /// What an embedded store leaves free, for Destroy and Revoke.
 const RESERVE_BYTES: usize = 64 << 20;
 
-/// What is left for new keys.
+/// What is left for new keys of a store or a database.
 const ROOM_BYTES: usize = 1 << 20;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -60,13 +63,7 @@ async fn a_full_disk_is_said_and_loses_nothing() {
     std::fs::write(&ballast, vec![1; disk.free_bytes() - RESERVE_BYTES - ROOM_BYTES]).unwrap();
 
     let mut made = vec![first];
-    let refused = loop {
-        match acme.create(&format!("key-{}", made.len())).await {
-            Ok(key) => made.push(key),
-            Err(refused) => break refused,
-        }
-        assert!(made.len() < 20_000, "the disk does not fill up");
-    };
+    let refused = create_until_refused(&acme, &mut made).await;
     assert!(
         matches!(&refused, Failure::Refused(ResultReason::ServerLimitExceeded, why) if why.contains("full")),
         "{refused:?}"
@@ -86,4 +83,74 @@ async fn a_full_disk_is_said_and_loses_nothing() {
     for key in &made {
         eventually(async || acme.get(key).await).await;
     }
+}
+
+async fn create_until_refused(application: &Application, made: &mut Vec<ByteString>) -> Failure {
+    loop {
+        match application.create(&format!("key-{}", made.len())).await {
+            Ok(key) => made.push(key),
+            Err(refused) => return refused,
+        }
+        assert!(made.len() < 20_000, "the disk does not fill up");
+    }
+}
+
+/// The disk of the database is full: what cannot be stored is refused. When there is room, and the database is started anew if it
+/// has ended itself, all that was acknowledged is there.
+async fn a_database_without_room_loses_nothing(disk: &Disk, url: &str, start_anew: impl FnOnce()) {
+    let system = System::start_on(url);
+    let acme = system.application("acme");
+    let mut made = vec![acme.create("first").await.unwrap()];
+    let ballast = disk.path().join("ballast");
+    std::fs::write(&ballast, vec![1; disk.free_bytes() - ROOM_BYTES]).unwrap();
+    let refused = create_until_refused(&acme, &mut made).await;
+    let Failure::Refused(reason, why) = &refused else { panic!("{refused:?}") };
+    let is_clear = match reason {
+        ResultReason::ServerLimitExceeded => why.contains("full"),
+        ResultReason::GeneralFailure => why.contains("the store is unavailable"),
+        _ => false,
+    };
+    assert!(is_clear, "{refused:?}");
+    acme.create("still none").await.unwrap_err();
+    std::fs::remove_file(&ballast).unwrap();
+    start_anew();
+    for key in &made {
+        eventually(async || acme.get(key).await).await;
+    }
+    acme.create("room").await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_postgres_without_room_loses_nothing() {
+    let Some(disk) = Disk::mount(128) else {
+        println!("skipped: only root may mount a small disk");
+        return;
+    };
+    let parent = Some(disk.path().to_owned());
+    let mut postgres = Postgres::start_with(PostgresOptions { parent, ..PostgresOptions::default() });
+    let url = postgres.database();
+    a_database_without_room_loses_nothing(&disk, &url, || {
+        // Where its log does not fit, it ends itself.
+        assert!(postgres.log().contains("No space left on device"), "{}", postgres.log());
+        postgres.stop();
+        postgres.restart();
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_redis_without_room_loses_nothing() {
+    let Some(disk) = Disk::mount(16) else {
+        println!("skipped: only root may mount a small disk");
+        return;
+    };
+    let parent = Some(disk.path().to_owned());
+    let mut redis = Redis::start_with(RedisOptions { parent, ..RedisOptions::default() });
+    let url = redis.url();
+    a_database_without_room_loses_nothing(&disk, &url, || {
+        assert!(redis.log().contains("Exiting"), "it has not ended itself: {}", redis.log());
+        redis.stop();
+        redis.restart();
+    })
+    .await;
 }
