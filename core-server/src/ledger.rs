@@ -10,11 +10,12 @@
 //! policy 7 9f86d081884c7d65...
 //! ```
 //!
+//! The policies are those that were in force here, as they were signed; the last one is kept whole beside it, in `policy-bundle`.
 //! A line without its end was torn when the power failed: its closing was not answered. How far this goes, SECURITY.md says.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::fs::{File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -34,6 +35,9 @@ use crate::metrics::Metrics;
 
 const FIRST_LINE: &str = "krypton-ledger v1\n";
 const FILE: &str = "ledger";
+
+/// The bundle of the highest policy that was in force, beside it.
+const KEPT_POLICY: &str = "policy-bundle";
 
 /// Closed objects that an error names.
 const NAMED: usize = 3;
@@ -212,13 +216,50 @@ impl Ledger {
         Ok(())
     }
 
-    /// Takes down what of these records is closed, and the policy among them. A ledger that cannot be written raises an alarm
+    /// Takes down what of these records is closed. A ledger that cannot be written raises an alarm
     /// and stops nothing: whatever is closed stays closed.
     pub async fn note(self: &Arc<Self>, records: &[Arc<Record>]) {
         if self.put_down(records) {
             let ledger = Arc::clone(self);
             // A panic in there has been reported as such.
             let _ = tokio::task::spawn_blocking(move || ledger.write()).await;
+        }
+    }
+
+    /// Takes down that a bundle is in force, and keeps it: where the one in the store cannot be used, it is the last good one.
+    pub async fn note_policy(self: &Arc<Self>, mark: &PolicyMark, note: &str) {
+        self.put_down_policy(mark);
+        let (ledger, mark, note) = (Arc::clone(self), mark.clone(), note.to_owned());
+        // A panic in there has been reported as such.
+        let _ = tokio::task::spawn_blocking(move || {
+            ledger.keep_policy(&mark, &note);
+            ledger.write();
+        })
+        .await;
+    }
+
+    /// The bundle that was in force last. It is signed, so whoever reads it need not trust the file.
+    pub fn kept_policy(&self) -> Option<String> {
+        match fs::read_to_string(self.path.with_file_name(KEPT_POLICY)) {
+            Ok(note) => Some(note),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                tracing::error!(file = KEPT_POLICY, %error, "the last policy cannot be read");
+                None
+            }
+        }
+    }
+
+    /// Keeps the bundle before its entry is written: one that the ledger names is there.
+    fn keep_policy(&self, mark: &PolicyMark, note: &str) {
+        // One after another, and never an older one after a newer one.
+        let _alone = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.policy().as_ref() != Some(mark) || self.kept_policy().is_some_and(|kept| kept == note) {
+            return;
+        }
+        if let Err(error) = replace_file(&self.path.with_file_name(KEPT_POLICY), note) {
+            self.metrics.ledger_failures.inc();
+            tracing::error!(file = KEPT_POLICY, %error, "the policy cannot be kept beside the ledger");
         }
     }
 
@@ -237,6 +278,16 @@ impl Ledger {
         }
     }
 
+    /// Lets a policy that is higher than any before wait to be written.
+    fn put_down_policy(&self, mark: &PolicyMark) {
+        let mut entries = self.entries();
+        if entries.policy.as_ref().is_none_or(|known| known.version < mark.version) {
+            let line = format!("policy {} {}\n", mark.version, mark.digest);
+            entries.policy = Some(mark.clone());
+            self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push_str(&line);
+        }
+    }
+
     /// Lets what is new wait to be written; returns whether anything is.
     fn put_down(&self, records: &[Arc<Record>]) -> bool {
         let mut lines = String::new();
@@ -244,14 +295,9 @@ impl Ledger {
         // Tombstones of Gateways' objects are no part of it.
         let is_kept = |record: &&Arc<Record>| record.tenant == REGION || record.tenant == NAMESPACE;
         for record in records.iter().filter(is_kept) {
-            if &*record.unique_identifier == POLICY_OBJECT && record.tenant == NAMESPACE {
-                if let Some(mark) = mark_of(record)
-                    && entries.policy.as_ref().is_none_or(|known| known.version < mark.version)
-                {
-                    lines += &format!("policy {} {}\n", mark.version, mark.digest);
-                    entries.policy = Some(mark);
-                }
-            } else if let Some(state) = record.state().filter(|_| is_closed(record)) {
+            // The policy is taken down when it is in force: what its record says, anybody may have written.
+            let is_policy = &*record.unique_identifier == POLICY_OBJECT;
+            if let Some(state) = record.state().filter(|_| is_closed(record) && !is_policy) {
                 let key = (record.tenant.to_string(), record.unique_identifier.to_string());
                 let line = format!("closed {} {state:?} {}\n", key.0, key.1);
                 if let Entry::Vacant(entry) = entries.closed.entry(key) {
@@ -277,6 +323,15 @@ fn append(file: &mut File, lines: &str) -> io::Result<()> {
         file.set_len(before)?;
     }
     written
+}
+
+/// Puts a file in the place of another as a whole, durably.
+fn replace_file(path: &Path, text: &str) -> io::Result<()> {
+    let draft = path.with_extension("new");
+    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all())?;
+    fs::rename(&draft, path)?;
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 /// Whether an object is closed for good: a tenant or Gateway that is no longer let in, an L3 that opens nothing any more. An

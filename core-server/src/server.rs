@@ -300,9 +300,9 @@ async fn govern(
     metrics: &Metrics,
 ) -> Result<Watch, StartError> {
     let governance =
-        Governance::new(config, Arc::clone(clock), metrics.clone()).map_err(StartError::Policy)?;
-    let highest = ledger.as_ref().and_then(|ledger| ledger.policy());
-    governance.load(&**store, highest).await.map_err(LedgerError::Store)?;
+        Governance::new(&config.region, &config.policy, ledger.clone(), Arc::clone(clock), metrics.clone());
+    let governance = governance.map_err(StartError::Policy)?;
+    governance.load(&**store).await.map_err(LedgerError::Store)?;
     let names = config.gateways.iter().map(|gateway| gateway.name.as_str());
     let gateways = Gateways::new(names, Arc::clone(leases), Arc::clone(clock), elsewhere(config, &**store));
     gateways.establish(&**store, ledger.as_deref()).await.map_err(LedgerError::Store)?;

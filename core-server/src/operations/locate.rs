@@ -7,7 +7,7 @@ use key_service::fault::Fault;
 use key_service::operations;
 use kmip_protocol::operation::{LocateRequest, LocateResponse, Request, Response};
 
-use crate::policy::Source;
+use crate::policy::InForce;
 use crate::policy::authorization::{may, resource_of};
 use crate::profile::Role;
 use crate::seat::Seat;
@@ -21,7 +21,7 @@ pub(super) async fn handle(
         return Err(Fault::general_failure("Locate was answered by another operation"));
     };
     // The built-in policies let everybody read what the profile shows.
-    if seat.role == Role::Operator || seat.governance.in_force().source == Source::BuiltIn {
+    if seat.role == Role::Operator || matches!(*seat.governance.in_force(), InForce::BuiltIn(_)) {
         return Ok(response);
     }
     let mut shown = Vec::with_capacity(response.unique_identifiers.len());

@@ -11,14 +11,14 @@ use key_service::chain::{
 };
 use key_service::context::Context;
 use key_service::fault::Fault;
-use key_service::port::{Store, StoreError};
+use key_service::port::{Clock, Store, StoreError};
 use key_service::record::Record;
 use kmip_protocol::attribute::Attribute;
 use kmip_protocol::enumeration::ResultReason;
 use kmip_protocol::object::OpaqueObject;
 use kmip_protocol::operation::RegisterResponse;
 
-use super::{Governance, InForce, Source};
+use super::{Governance, InForce, InForceBundle};
 use crate::governed::{self, NAMESPACE};
 use crate::ledger::{PolicyMark, mark_of};
 
@@ -53,18 +53,35 @@ async fn judge(
     let note = std::str::from_utf8(object.opaque_data_value.expose())
         .map_err(|_| Fault::invalid_field("a policy bundle is text in UTF-8"))?;
     let bundle = Bundle::open(note, &governance.trusted).map_err(refused)?;
-    governance.judge_place_and_time(&bundle)?;
+    governance.judge_place(&bundle).map_err(refused)?;
+    governance.judge_begin(&bundle).map_err(refused)?;
+    governance.judge_end(&bundle).map_err(refused)?;
     compile(&bundle.policies, &governance.region).await.map_err(refused)?;
     let held = context.service.store.fetch(NAMESPACE, POLICY_OBJECT).await?;
-    let offered = PolicyMark { version: bundle.header.version, digest: bundle.digest.clone() };
-    let highest = held.as_ref().and_then(|record| mark_of(record)).into_iter().chain(governance.mark());
-    if let Some(highest) = highest.max_by_key(|mark| mark.version) {
-        judge_version(&offered, &highest)?;
+    let of_store = held.as_ref().and_then(|record| governance.signed_mark(record));
+    if let Some(highest) = of_store.into_iter().chain(governance.mark()).max_by_key(|mark| mark.version) {
+        judge_version(&mark(&bundle), &highest).map_err(refused)?;
     }
     let mut record = match &held {
         Some(held) => Record::clone(held),
-        None => governed::record(POLICY_OBJECT.into(), group(), &*context.service.clock),
+        None => blank(&*context.service.clock),
     };
+    label(&mut record, &bundle);
+    match held {
+        Some(_) => context.replace(record),
+        None => context.insert(record),
+    }
+    Ok(())
+}
+
+/// The object of the policy, without any yet.
+pub(super) fn blank(clock: &dyn Clock) -> Record {
+    let group = Attribute::ObjectGroup(ByteString::from_static(POLICY_GROUP));
+    governed::record(POLICY_OBJECT.into(), [group, Attribute::OpaqueDataType(POLICY_DATA_TYPE)], clock)
+}
+
+/// Puts a bundle into a record, and says what it is.
+pub(super) fn label(record: &mut Record, bundle: &Bundle) {
     record.attributes.instances.retain(|instance| !matches!(instance.attribute, Attribute::Custom(_)));
     for (name, value) in [
         (POLICY_VERSION, bundle.header.version.to_string().as_str()),
@@ -74,28 +91,21 @@ async fn judge(
     ] {
         record.add(own_attribute(name, value));
     }
-    match held {
-        Some(_) => context.replace(record),
-        None => context.insert(record),
-    }
-    Ok(())
 }
 
-fn group() -> [Attribute; 2] {
-    [
-        Attribute::ObjectGroup(ByteString::from_static(POLICY_GROUP)),
-        Attribute::OpaqueDataType(POLICY_DATA_TYPE),
-    ]
+/// What was signed: the header's number, and the digest of the whole text.
+fn mark(bundle: &Bundle) -> PolicyMark {
+    PolicyMark { version: bundle.header.version, digest: bundle.digest.clone() }
 }
 
 /// A bundle may be delivered again; another one has to be newer.
-fn judge_version(offered: &PolicyMark, highest: &PolicyMark) -> Result<(), Fault> {
+fn judge_version(offered: &PolicyMark, highest: &PolicyMark) -> Result<(), String> {
     let (version, known) = (offered.version, highest.version);
     if version > known || offered == highest {
         return Ok(());
     }
     let problem = if version == known { "and differs from it" } else { "which is newer" };
-    Err(refused(format!("it has version {version}; there has been version {known}, {problem}")))
+    Err(format!("it has version {version}; there has been version {known}, {problem}"))
 }
 
 fn refused(why: impl std::fmt::Display) -> Fault {
@@ -112,97 +122,138 @@ async fn compile(text: &str, region: &str) -> Result<Policies, String> {
 impl Governance {
     /// Puts the bundle of a record in force, unless a newer one is.
     pub async fn adopt(&self, record: &Record) {
-        match self.opened(record).await {
-            Ok(in_force) => self.put_in_force(in_force),
-            Err(why) => {
-                self.metrics.bundles_refused.inc();
-                tracing::error!(
-                    why,
-                    "the policy bundle in the store cannot be put in force; the last good one stays"
-                );
+        match self.labelled(record) {
+            Ok(bundle) => self.put_in_force(bundle, "the store").await,
+            Err(why) => self.refuse("the store", &why),
+        }
+    }
+
+    /// The bundle of a record. What the record says about it has to be what was signed: whoever can write to the store writes
+    /// a number beside an old bundle, and signs none.
+    pub(super) fn labelled(&self, record: &Record) -> Result<Bundle, String> {
+        let note = own_value(record.attributes.iter(), POLICY_BUNDLE).ok_or("its text is missing")?;
+        let bundle = Bundle::open(note, &self.trusted).map_err(|error| error.to_string())?;
+        match mark_of(record) {
+            Some(label) if label == mark(&bundle) => Ok(bundle),
+            label => {
+                let label = label.map_or("nothing".to_owned(), |label| describe(&label));
+                Err(format!(
+                    "the record was edited: it says {label}, and {} is in it",
+                    describe(&mark(&bundle))
+                ))
             }
         }
     }
 
-    async fn opened(&self, record: &Record) -> Result<InForce, String> {
-        let note = own_value(record.attributes.iter(), POLICY_BUNDLE).ok_or("its text is missing")?;
-        let bundle = Bundle::open(note, &self.trusted).map_err(|error| error.to_string())?;
-        if !bundle.header.is_for(&self.region) {
-            return Err("it is for other regions".to_owned());
+    /// The mark of the bundle in a record, if it is one that may be in force here.
+    fn signed_mark(&self, record: &Record) -> Option<PolicyMark> {
+        let note = own_value(record.attributes.iter(), POLICY_BUNDLE)?;
+        let bundle = Bundle::open(note, &self.trusted).ok()?;
+        self.judge_place(&bundle).and_then(|()| self.judge_begin(&bundle)).ok()?;
+        Some(mark(&bundle))
+    }
+
+    /// Puts a bundle in force, if it is one for here and now and no newer one has been.
+    async fn put_in_force(&self, bundle: Bundle, source: &str) {
+        let named = describe(&mark(&bundle));
+        match self.opened(bundle).await {
+            Ok(bundle) => self.replace(bundle).await,
+            Err(why) => self.refuse(source, &format!("{named}: {why}")),
+        }
+    }
+
+    fn refuse(&self, source: &str, why: &str) {
+        self.metrics.bundles_refused.inc();
+        let kept = self.in_force.load().bundle().map_or("none".to_owned(), |bundle| describe(&bundle.mark));
+        tracing::error!(
+            why,
+            in_force = kept,
+            "the policy bundle in {source} cannot be put in force; the last good one stays"
+        );
+    }
+
+    async fn opened(&self, bundle: Bundle) -> Result<InForceBundle, String> {
+        self.judge_place(&bundle)?;
+        self.judge_begin(&bundle)?;
+        let mark = mark(&bundle);
+        if let Some(highest) = self.mark() {
+            judge_version(&mark, &highest)?;
         }
         let policies = compile(&bundle.policies, &self.region).await?;
         for warning in policies.warnings() {
             tracing::warn!(warning, "the policy has a part that looks like a mistake");
         }
-        let source = Source::Bundle {
-            version: bundle.header.version,
-            digest: bundle.digest,
-            not_after: bundle.header.not_after,
-        };
-        Ok(InForce { policies, source })
+        Ok(InForceBundle { policies, mark, not_after: bundle.header.not_after, note: bundle.note })
     }
 
-    fn put_in_force(&self, in_force: InForce) {
-        let Source::Bundle { version, digest, .. } = &in_force.source else { return };
-        let (version, digest) = (*version, digest.clone());
-        let in_force = Arc::new(in_force);
+    async fn replace(&self, bundle: InForceBundle) {
+        let (mark, policies) = (bundle.mark.clone(), bundle.policies.len());
+        let in_force = Arc::new(InForce::Bundle(bundle));
         let mut is_new = false;
         self.in_force.rcu(|current| {
-            is_new = current.version().is_none_or(|current| current < version);
+            is_new = current.version().is_none_or(|current| current < mark.version);
             if is_new { Arc::clone(&in_force) } else { Arc::clone(current) }
         });
-        if is_new {
-            self.metrics.policy_version.set(i64::try_from(version).unwrap_or(i64::MAX));
-            tracing::info!(version, digest, policies = in_force.policies.len(), "the policy is in force");
+        if !is_new {
+            return;
+        }
+        let PolicyMark { version, digest } = &mark;
+        self.metrics.policy_version.set(i64::try_from(*version).unwrap_or(i64::MAX));
+        tracing::info!(version, digest, policies, "the policy is in force");
+        if let (Some(ledger), Some(bundle)) = (&self.ledger, in_force.bundle()) {
+            ledger.note_policy(&mark, &bundle.note).await;
         }
     }
 
-    /// Reads the bundle in the store when the Core starts. Where there should be one and none can be used, nothing is permitted.
+    /// Puts the bundle in the store in force when the Core starts; where that one cannot be used, the last good one, which is kept
+    /// beside the ledger. Where there should be one and neither can be used, nothing is permitted.
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn load(&self, store: &dyn Store, highest: Option<PolicyMark>) -> Result<(), StoreError> {
+    pub async fn load(&self, store: &dyn Store) -> Result<(), StoreError> {
         let record = store.fetch(NAMESPACE, POLICY_OBJECT).await?;
-        let is_older = |record: &Record| match (&highest, mark_of(record)) {
-            (Some(highest), Some(mark)) => mark.version < highest.version,
-            (Some(_), None) => true,
-            (None, _) => false,
-        };
-        match record {
-            Some(record) if !is_older(&record) => self.adopt(&record).await,
-            None if highest.is_none() => return Ok(()),
-            _ => tracing::error!("the policy in the store is older than the one that was in force"),
+        if let Some(record) = &record {
+            self.adopt(record).await;
         }
-        if self.in_force.load().version().is_none() {
+        let kept = self.ledger.as_ref().and_then(|ledger| ledger.kept_policy());
+        if record.is_none() && self.mark().is_none() && kept.is_none() {
+            return Ok(());
+        }
+        if let Some(kept) = kept.filter(|_| self.in_force.load().bundle().is_none()) {
+            match Bundle::open(&kept, &self.trusted) {
+                Ok(bundle) => self.put_in_force(bundle, "the state folder").await,
+                Err(error) => self.refuse("the state folder", &error.to_string()),
+            }
+        }
+        if self.in_force.load().bundle().is_none() {
             tracing::error!(
                 "no policy can be put in force: nothing is permitted until a newer bundle is applied"
             );
-            self.permit_nothing();
-        }
-        if let Some(highest) = highest {
-            self.remember(highest);
+            self.in_force.store(Arc::new(InForce::Nothing));
         }
         Ok(())
     }
 
-    /// Looks whether another Core has kept a newer bundle.
+    /// Looks whether another Core has kept a newer bundle, or the time of one has come.
     ///
     /// # Errors
     /// If the store does not answer.
     pub async fn refresh(&self, store: &dyn Store) -> Result<(), StoreError> {
-        let mark = store.fetch(NAMESPACE, POLICY_OBJECT).await?.map(|record| (mark_of(&record), record));
-        let in_force = self.in_force.load().version();
-        match (mark, in_force) {
-            (Some((Some(mark), record)), in_force)
-                // An older one than there was stays out.
-                if in_force.is_none_or(|version| mark.version > version)
-                    && self.mark().is_none_or(|highest| mark.version >= highest.version) =>
+        let record = store.fetch(NAMESPACE, POLICY_OBJECT).await?;
+        let in_force = self.in_force.load_full();
+        match (record, in_force.bundle()) {
+            (Some(record), Some(bundle)) if is_record_of(bundle, &record) => (),
+            // As an older store has it.
+            (record, Some(bundle))
+                if record
+                    .as_ref()
+                    .and_then(|record| mark_of(record))
+                    .is_none_or(|mark| mark.version < bundle.mark.version) =>
             {
-                self.adopt(&record).await;
+                self.behind(bundle.mark.version);
             }
-            (Some((Some(mark), _)), Some(version)) if mark.version < version => self.behind(version),
-            (None | Some((None, _)), Some(version)) => self.behind(version),
-            _ => (),
+            (Some(record), _) => self.adopt(&record).await,
+            (None, _) => (),
         }
         Ok(())
     }
@@ -212,20 +263,38 @@ impl Governance {
         tracing::error!(version, "the store has lost the policy that is in force: it is older than it was");
     }
 
-    fn judge_place_and_time(&self, bundle: &Bundle) -> Result<(), Fault> {
+    fn judge_place(&self, bundle: &Bundle) -> Result<(), String> {
         let header = &bundle.header;
-        if !header.is_for(&self.region) {
-            return Err(refused(format!("it is for {}, this is {}", header.regions.join(" "), self.region)));
+        match header.is_for(&self.region) {
+            true => Ok(()),
+            false => Err(format!("it is for {}, this is {}", header.regions.join(" "), self.region)),
         }
-        let now = self.clock.now().0;
-        if let Some(begin) = header.not_before.filter(|begin| now < *begin) {
-            return Err(refused(format!("it is not before {}", governance::format_instant(begin))));
-        }
-        if let Some(end) = header.not_after.filter(|end| now >= *end) {
-            return Err(refused(format!("its time ended {}", governance::format_instant(end))));
-        }
-        Ok(())
     }
+
+    fn judge_begin(&self, bundle: &Bundle) -> Result<(), String> {
+        match bundle.header.not_before.filter(|begin| self.clock.now().0 < *begin) {
+            Some(begin) => Err(format!("it is not before {}", governance::format_instant(begin))),
+            None => Ok(()),
+        }
+    }
+
+    /// Of a bundle that is brought. One that ends later stays in force and permits nothing.
+    fn judge_end(&self, bundle: &Bundle) -> Result<(), String> {
+        match bundle.header.not_after.filter(|end| self.clock.now().0 >= *end) {
+            Some(end) => Err(format!("its time ended {}", governance::format_instant(end))),
+            None => Ok(()),
+        }
+    }
+}
+
+fn describe(mark: &PolicyMark) -> String {
+    format!("policy {} ({})", mark.version, mark.digest)
+}
+
+/// Whether a record has the bundle that is in force, and says so.
+fn is_record_of(bundle: &InForceBundle, record: &Record) -> bool {
+    let note = own_value(record.attributes.iter(), POLICY_BUNDLE);
+    note.is_some_and(|note| **note == *bundle.note) && mark_of(record).as_ref() == Some(&bundle.mark)
 }
 
 /// The keys whose bundles are taken, from their text forms.

@@ -12,7 +12,7 @@ pub mod budget;
 pub(crate) mod delivery;
 pub(crate) mod watch;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use governance::{Circumstances, Policies, PolicyError, Question, Why};
@@ -20,37 +20,34 @@ use key_service::audit_log::VerifierKey;
 use key_service::fault::Fault;
 use key_service::port::Clock;
 
-use crate::config::Config;
-use crate::ledger::PolicyMark;
+use crate::config::PolicySettings;
+use crate::ledger::{Ledger, PolicyMark};
 use crate::metrics::Metrics;
 use crate::vault::UnsealedKey;
 
 pub use authorization::{Scope, scope};
 
-/// The policies in force.
-pub struct InForce {
-    /// What answers.
-    pub policies: Policies,
-    /// The bundle that they came in.
-    pub source: Source,
+/// What is in force.
+pub enum InForce {
+    /// There is no bundle where one is needed, or none that can be used: nothing is permitted. Nothing has to be read for that,
+    /// so nothing can go wrong.
+    Nothing,
+    /// The policies that are shipped with the Core: each role may do all that the profile has for it.
+    BuiltIn(Policies),
+    /// A bundle of headquarters.
+    Bundle(InForceBundle),
 }
 
-/// Where policies came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Source {
-    /// They are shipped with the Core: each role may do all that the profile has for it.
-    BuiltIn,
-    /// There is no bundle, or an older one than there was: nothing is permitted.
-    Nothing,
-    /// A bundle of headquarters.
-    Bundle {
-        /// Its number.
-        version: u64,
-        /// SHA-256 of its text.
-        digest: String,
-        /// From when on it permits nothing any more.
-        not_after: Option<i64>,
-    },
+/// A bundle of headquarters in force.
+pub struct InForceBundle {
+    /// What answers.
+    pub policies: Policies,
+    /// Its number and digest, as they were signed.
+    pub mark: PolicyMark,
+    /// From when on it permits nothing any more.
+    pub not_after: Option<i64>,
+    /// The bundle as it came.
+    pub note: String,
 }
 
 /// What is in force, replaced as a whole.
@@ -58,8 +55,8 @@ pub struct Governance {
     region: String,
     trusted: Vec<VerifierKey>,
     in_force: ArcSwap<InForce>,
-    /// The highest bundle that there was, where it is not in force: the store was older when the Core started.
-    highest: Mutex<Option<PolicyMark>>,
+    /// What remembers the bundle in force beside the store, where the store outlives the process.
+    ledger: Option<Arc<Ledger>>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
 }
@@ -86,9 +83,13 @@ impl From<Denied> for Fault {
 impl InForce {
     /// The version of the bundle.
     pub fn version(&self) -> Option<u64> {
-        match &self.source {
-            Source::Bundle { version, .. } => Some(*version),
-            _ => None,
+        self.bundle().map(|bundle| bundle.mark.version)
+    }
+
+    fn bundle(&self) -> Option<&InForceBundle> {
+        match self {
+            Self::Bundle(bundle) => Some(bundle),
+            Self::Nothing | Self::BuiltIn(_) => None,
         }
     }
 }
@@ -105,15 +106,24 @@ impl Authorized {
 }
 
 impl Governance {
-    /// What is in force before any bundle is: the built-in policies, or nothing where the configuration requires a bundle.
+    /// What is in force before any bundle is: the built-in policies, or nothing where the settings require a bundle.
     ///
     /// # Errors
     /// Never: a test holds the built-in policies to it.
-    pub fn new(config: &Config, clock: Arc<dyn Clock>, metrics: Metrics) -> Result<Self, PolicyError> {
-        let in_force = ArcSwap::from_pointee(without_bundle(&config.region, config.policy.required)?);
-        let trusted = delivery::trusted(&config.policy.trusted_keys);
-        let (region, highest) = (config.region.clone(), Mutex::default());
-        Ok(Self { region, trusted, in_force, highest, clock, metrics })
+    pub fn new(
+        region: &str,
+        settings: &PolicySettings,
+        ledger: Option<Arc<Ledger>>,
+        clock: Arc<dyn Clock>,
+        metrics: Metrics,
+    ) -> Result<Self, PolicyError> {
+        let in_force = match settings.required {
+            true => InForce::Nothing,
+            false => InForce::BuiltIn(Policies::built_in(region)?),
+        };
+        let trusted = delivery::trusted(&settings.trusted_keys);
+        let (region, in_force) = (region.to_owned(), ArcSwap::from_pointee(in_force));
+        Ok(Self { region, trusted, in_force, ledger, clock, metrics })
     }
 
     /// The region that policies are asked for.
@@ -136,10 +146,10 @@ impl Governance {
         circumstances: impl FnOnce() -> Circumstances,
     ) -> Result<Authorized, Denied> {
         let in_force = self.in_force.load();
-        let denied = match self.ended(&in_force.source) {
-            Some(_) => Denied { why: "the policy has ended", policies: String::new() },
-            None => {
-                let verdict = in_force.policies.decide(question, circumstances);
+        let denied = match self.answering(&in_force) {
+            Err(why) => Denied { why, policies: String::new() },
+            Ok(policies) => {
+                let verdict = policies.decide(question, circumstances);
                 if verdict.is_permitted() {
                     return Ok(Authorized { _asked: () });
                 }
@@ -153,57 +163,31 @@ impl Governance {
         Err(denied)
     }
 
-    /// The highest bundle that is known, in force or not.
+    /// The highest bundle that was in force here, now or before this Core was started.
     fn mark(&self) -> Option<PolicyMark> {
-        let in_force = match &self.in_force.load().source {
-            Source::Bundle { version, digest, .. } => {
-                Some(PolicyMark { version: *version, digest: digest.clone() })
-            }
-            _ => None,
-        };
-        let highest = self.highest.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        in_force.into_iter().chain(highest).max_by_key(|mark| mark.version)
-    }
-
-    fn remember(&self, highest: PolicyMark) {
-        *self.highest.lock().unwrap_or_else(PoisonError::into_inner) = Some(highest);
-    }
-
-    /// Until a bundle comes into force.
-    fn permit_nothing(&self) {
-        match Policies::new("", &self.region) {
-            Ok(policies) => self.in_force.store(Arc::new(InForce { policies, source: Source::Nothing })),
-            Err(error) => {
-                tracing::error!(%error, "the empty policy cannot be put in force: the one before stays")
-            }
-        }
+        let in_force = self.in_force.load().bundle().map(|bundle| bundle.mark.clone());
+        let noted = self.ledger.as_ref().and_then(|ledger| ledger.policy());
+        in_force.into_iter().chain(noted).max_by_key(|mark| mark.version)
     }
 
     /// As [`decide`](Self::decide), for what is left out rather than refused.
     pub fn permits(&self, question: &Question<'_>, circumstances: impl FnOnce() -> Circumstances) -> bool {
         let in_force = self.in_force.load();
-        self.ended(&in_force.source).is_none()
-            && in_force.policies.decide(question, circumstances).is_permitted()
+        let answering = self.answering(&in_force);
+        answering.is_ok_and(|policies| policies.decide(question, circumstances).is_permitted())
     }
 
-    /// The version of a bundle whose time is over.
-    fn ended(&self, source: &Source) -> Option<u64> {
-        match source {
-            Source::Bundle { not_after: Some(end), version, .. } if self.clock.now().0 >= *end => {
-                Some(*version)
+    /// The policies that answer now, or why none does.
+    fn answering<'a>(&self, in_force: &'a InForce) -> Result<&'a Policies, &'static str> {
+        match in_force {
+            InForce::Nothing => Err("no policy is in force"),
+            InForce::BuiltIn(policies) => Ok(policies),
+            InForce::Bundle(bundle) if bundle.not_after.is_some_and(|end| self.clock.now().0 >= end) => {
+                Err("the policy has ended")
             }
-            _ => None,
+            InForce::Bundle(bundle) => Ok(&bundle.policies),
         }
     }
-}
-
-/// What is in force where there is no bundle.
-fn without_bundle(region: &str, required: bool) -> Result<InForce, PolicyError> {
-    Ok(if required {
-        InForce { policies: Policies::new("", region)?, source: Source::Nothing }
-    } else {
-        InForce { policies: Policies::built_in(region)?, source: Source::BuiltIn }
-    })
 }
 
 fn reason(why: Why) -> &'static str {
@@ -214,3 +198,6 @@ fn reason(why: Why) -> &'static str {
         Why::NotPermitted => "not permitted",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,11 +1,14 @@
 //! The governance policy at a running Core: bundles, what they permit, and what they cannot forbid.
 
+use core_server::governed::NAMESPACE;
 use governance::{Bundle, Header};
 use key_service::audit_log::SigningKey;
 use key_service::chain::{
-    POLICY_BUNDLE, POLICY_DATA_TYPE, POLICY_GROUP, POLICY_OBJECT, POLICY_SIGNER, POLICY_VERSION, own_value,
+    POLICY_BUNDLE, POLICY_DATA_TYPE, POLICY_GROUP, POLICY_OBJECT, POLICY_SIGNER, POLICY_VERSION,
+    own_attribute, own_value,
 };
 use key_service::port::SystemEntropy;
+use key_service::record::Record;
 use kmip_protocol::attribute::{Attribute, Attributes};
 use kmip_protocol::codec::Secret;
 use kmip_protocol::enumeration::*;
@@ -261,6 +264,47 @@ async fn a_policy_whose_key_is_trusted_no_more_permits_nothing() {
     rig.restart().await;
     let denied = rig.gateway("acme-gateway").wrap(&acme.l3, &object(), b"x").await.unwrap_err();
     assert_eq!(denied.reason, ResultReason::PermissionDenied);
+}
+
+/// Writes attributes of an old record of the policy into the newer one, under another number.
+fn bring_back(record: &mut Record, old: &Record, number: &str) {
+    record.attributes = old.attributes.clone();
+    let version = own_value(old.attributes.iter(), POLICY_VERSION).unwrap().clone();
+    for instance in &mut record.attributes.instances {
+        if instance.attribute == own_attribute(POLICY_VERSION, &version) {
+            instance.attribute = own_attribute(POLICY_VERSION, number);
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_old_bundle_that_is_written_into_the_store_is_refused_and_the_last_good_one_stays() {
+    let headquarters = Headquarters::new();
+    let mut rig = Rig::start_with(&headquarters.trusted(false)).await;
+    let acme = rig.operator().provision("acme").await;
+    apply(&rig.operator(), &headquarters.bundle(1, EVERYTHING)).await.unwrap();
+    rig.stop().await;
+    let old = rig.edit_in(NAMESPACE, POLICY_OBJECT, |_| ()).await;
+    rig.restart().await;
+    let second = headquarters.bundle(2, OPERATORS);
+    apply(&rig.operator(), &second).await.unwrap();
+    rig.stop().await;
+    rig.edit_in(NAMESPACE, POLICY_OBJECT, |record| bring_back(record, &old, "2")).await;
+    assert!(rig.start_refused().await.contains("another policy 2 than was in force"));
+    rig.edit_in(NAMESPACE, POLICY_OBJECT, |record| bring_back(record, &old, "99")).await;
+    rig.restart().await;
+    assert_eq!(rig.metric("krypton_core_policy_version").await, 2);
+    assert!(rig.metric("krypton_core_policy_bundles_refused_total").await >= 1);
+    let denied = rig.gateway("acme-gateway").wrap(&acme.l3, &object(), b"x").await.unwrap_err();
+    assert_eq!(denied.reason, ResultReason::PermissionDenied);
+    // Headquarters' newest bundle, delivered again, puts the store right; an older one is refused as ever.
+    let refused = apply(&rig.operator(), &headquarters.bundle(1, EVERYTHING)).await.unwrap_err();
+    assert!(refused.message.contains("there has been version 2"), "{}", refused.message);
+    apply(&rig.operator(), &second).await.unwrap();
+    let attributes = rig.operator().attributes(&POLICY_OBJECT.into()).await.unwrap();
+    assert_eq!(own_value(&attributes, POLICY_VERSION).unwrap(), "2");
+    apply(&rig.operator(), &headquarters.bundle(3, EVERYTHING)).await.unwrap();
+    rig.gateway("acme-gateway").wrap(&acme.l3, &object(), b"x").await.unwrap();
 }
 
 #[tokio::test]

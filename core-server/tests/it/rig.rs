@@ -121,10 +121,20 @@ impl Rig {
 
     /// Changes a record in the store of a Core that does not run, as somebody could who writes to its disk.
     pub async fn edit(&self, unique_identifier: &str, change: impl FnOnce(&mut Record)) -> Record {
+        self.edit_in(REGION, unique_identifier, change).await
+    }
+
+    /// As [`edit`](Self::edit), in a namespace of the store.
+    pub async fn edit_in(
+        &self,
+        namespace: &str,
+        unique_identifier: &str,
+        change: impl FnOnce(&mut Record),
+    ) -> Record {
         let config = self.config();
         let settings = StoreSettings::new(config.state_directory.clone(), Purpose::Core { shared: REGION });
         let store = key_service::store::open(&config.store, &settings).await.unwrap();
-        let before = store.fetch(REGION, unique_identifier).await.unwrap().unwrap();
+        let before = store.fetch(namespace, unique_identifier).await.unwrap().unwrap();
         let mut record = Record::clone(&before);
         change(&mut record);
         record.version += 1;
