@@ -230,9 +230,9 @@ pub struct TestSettings {
     /// The region of the Core that is asked.
     #[arg(long, default_value = "default")]
     pub region: String,
-    /// A key that a bundle has to be signed by. May be repeated.
+    /// A key that a bundle has to be signed by, as text or in a file. May be repeated.
     #[arg(long, value_name = "KEY")]
-    pub trusted_key: Vec<String>,
+    pub trusted_key: Vec<PathBuf>,
 }
 
 /// What is signed, and how.
@@ -240,9 +240,9 @@ pub struct TestSettings {
 pub struct SignSettings {
     /// The policies, in Cedar.
     pub file: PathBuf,
-    /// The secret key, as `keygen` wrote it.
+    /// The secret key, as `keygen` wrote it; that of the development stack where absent.
     #[arg(long, value_name = "FILE")]
-    pub signing_key: PathBuf,
+    pub signing_key: Option<PathBuf>,
     /// The number of the bundle: higher than that of any before.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
     pub policy_version: u64,

@@ -92,7 +92,7 @@ fn beside(directory: &Path) -> PathBuf {
 }
 
 /// A verifier key: its text, or the file that it stands in.
-fn verifier(key: &Path) -> Result<VerifierKey, Error> {
+pub(crate) fn verifier(key: &Path) -> Result<VerifierKey, Error> {
     if let Some(key) = key.to_str().and_then(|text| text.parse().ok()) {
         return Ok(key);
     }

@@ -28,6 +28,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use crate::arguments::{PolicyCommand, SignSettings, Target};
+use crate::dev::layout::Layout;
 use crate::error::Error;
 use crate::operator::Operator;
 use crate::output;
@@ -43,7 +44,7 @@ pub async fn run(target: &Target, command: &PolicyCommand, json: bool) -> Result
         PolicyCommand::Show { schema: true, .. } => shipped(SCHEMA, json),
         PolicyCommand::Show { .. } => show(target, json).await,
         PolicyCommand::Test(settings) => trial::run(settings, json),
-        PolicyCommand::Sign(settings) => sign(settings, json),
+        PolicyCommand::Sign(settings) => sign(target, settings, json),
         PolicyCommand::Keygen { name, out } => keygen(name, out, json),
     }
 }
@@ -133,7 +134,7 @@ fn shipped(text: &str, json: bool) -> Result<ExitCode, Error> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn sign(settings: &SignSettings, json: bool) -> Result<ExitCode, Error> {
+fn sign(target: &Target, settings: &SignSettings, json: bool) -> Result<ExitCode, Error> {
     let policies = read_text(&settings.file)?;
     // Nothing is signed that no Core would take.
     let region = settings.region.first().map_or("*", String::as_str);
@@ -151,9 +152,7 @@ fn sign(settings: &SignSettings, json: bool) -> Result<ExitCode, Error> {
         not_before: instant(&settings.not_before)?,
         not_after: instant(&settings.not_after)?,
     };
-    let key = Zeroizing::new(read_text(&settings.signing_key)?);
-    let key = SigningKey::parse(&key)
-        .map_err(|error| Error::Unfit { path: settings.signing_key.clone(), problem: error.to_string() })?;
+    let key = signing_key(target, settings)?;
     let bundle = Bundle::sign(&header, &policies, &key)
         .map_err(|error| Error::Unfit { path: settings.file.clone(), problem: error.to_string() })?;
     match &settings.out {
@@ -173,6 +172,20 @@ fn sign(settings: &SignSettings, json: bool) -> Result<ExitCode, Error> {
         compiled.warnings().iter().for_each(|warning| eprintln!("krypton: {warning}"));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The key that is named, or that of the development stack.
+fn signing_key(target: &Target, settings: &SignSettings) -> Result<SigningKey, Error> {
+    let path = match &settings.signing_key {
+        Some(path) => path.clone(),
+        None => Layout::new(&target.dir)?.pki().headquarters().signing_key(),
+    };
+    if settings.signing_key.is_none() && (target.core.is_some() || !path.exists()) {
+        let problem = "--signing-key is needed: there is no development stack that has a key";
+        return Err(Error::Option(problem.to_owned()));
+    }
+    let key = Zeroizing::new(read_text(&path)?);
+    SigningKey::parse(&key).map_err(|error| Error::Unfit { path, problem: error.to_string() })
 }
 
 fn keygen(name: &str, out: &Path, json: bool) -> Result<ExitCode, Error> {

@@ -12,17 +12,18 @@ use super::pki::{Credential, GATEWAY, TENANTS};
 use crate::arguments::DevSettings;
 use crate::error::Error;
 
-/// Writes the Core's configuration.
+/// Writes the Core's configuration. `headquarters`: whose policies it takes.
 ///
 /// # Errors
 /// If the file cannot be written.
-pub fn write_core(layout: &Layout, settings: &DevSettings) -> Result<(), Error> {
+pub fn write_core(layout: &Layout, settings: &DevSettings, headquarters: &str) -> Result<(), Error> {
     let configuration = json!({
         "listen": local(settings.core_port),
         "admin_listen": local(settings.core_admin_port),
         "state_directory": layout.state("core"),
         "tls": tls(layout, layout.pki().server("core")),
         "roots": roots(settings),
+        "policy": { "trusted_keys": [headquarters] },
         "gateway": [{ "name": GATEWAY, "tenants": TENANTS }],
     });
     write(&layout.configuration("core"), &configuration)

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! pki/ca.pem, pki/clients/*.{pem,key}, pki/servers/*.{pem,key}
+//! pki/policy/headquarters.{key,pub}
 //! core.toml, gateway.toml       configuration, written anew at each start
 //! core/, gateway/               state
 //! endpoints.json                where the servers listen, while they run

@@ -1,6 +1,7 @@
 //! `krypton dev`: a whole Krypton on this machine for development, from certificates to tenants, until Ctrl-C or SIGTERM.
 
 pub mod configuration;
+pub mod headquarters;
 pub mod layout;
 pub mod pki;
 pub mod server;
@@ -56,8 +57,9 @@ struct Stack {
 impl Stack {
     async fn start(layout: &Layout, settings: &DevSettings) -> Result<Self, Error> {
         layout.pki().ensure()?;
+        let headquarters = layout.pki().headquarters().ensure()?;
         claim_ports(settings)?;
-        configuration::write_core(layout, settings)?;
+        configuration::write_core(layout, settings, &headquarters)?;
         let core = ServerProcess::start("core", &layout.configuration("core")).await?;
         match Self::start_gateway(layout, settings, &core).await {
             Ok((gateway, endpoints)) => Ok(Self { core, gateway, endpoints }),

@@ -15,6 +15,7 @@ use rcgen::{
 };
 use x509_parser::pem::parse_x509_pem;
 
+use super::headquarters::Headquarters;
 use crate::error::Error;
 
 /// Tenants whose applications get a certificate.
@@ -81,6 +82,11 @@ impl Pki {
     /// A server's credential.
     pub fn server(&self, name: &str) -> Credential {
         self.credential(&format!("servers/{name}"))
+    }
+
+    /// The headquarters, whose policies the Core takes.
+    pub fn headquarters(&self) -> Headquarters {
+        Headquarters::new(self.folder.join("policy"))
     }
 
     /// Makes what is missing or about to expire.
@@ -189,17 +195,17 @@ fn is_good(files: &Credential) -> bool {
 
 fn write(files: &Credential, certificate: &str, key: &KeyPair) -> Result<(), Error> {
     // The key first: a certificate without its key would pass for complete at the next start.
-    write_file(&files.key, &key.serialize_pem(), 0o600)?;
-    write_file(&files.certificate, certificate, 0o644)
+    write_file(&files.key, key.serialize_pem().as_bytes(), 0o600)?;
+    write_file(&files.certificate, certificate.as_bytes(), 0o644)
 }
 
 /// Replaces the file as a whole: a key is never readable by others, not even for a moment.
-fn write_file(path: &Path, text: &str, mode: u32) -> Result<(), Error> {
+pub(super) fn write_file(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
     let draft = path.with_extension("new");
     let _ = fs::remove_file(&draft);
     let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft);
     let written = file.as_mut().map_err(|error| std::io::Error::new(error.kind(), error.to_string()));
-    written.and_then(|file| file.write_all(text.as_bytes())).map_err(Error::file("write", &draft))?;
+    written.and_then(|file| file.write_all(content)).map_err(Error::file("write", &draft))?;
     fs::rename(&draft, path).map_err(Error::file("write", path))
 }
 

@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use super::read_text;
 use crate::arguments::TestSettings;
+use crate::audit::verifier;
 use crate::error::Error;
 use crate::output;
 
@@ -99,10 +100,8 @@ fn policies(settings: &TestSettings) -> Result<(Policies, String), Error> {
         let (header, policies) = Bundle::unverified(&text).map_err(|error| unfit(error.to_string()))?;
         (policies, format!("bundle {} (signature not verified: no --trusted-key)", header.version))
     } else {
-        let keys = settings.trusted_key.iter().map(|key| key.parse::<VerifierKey>());
-        let keys: Vec<VerifierKey> = keys
-            .collect::<Result<_, _>>()
-            .map_err(|error| Error::Option(format!("--trusted-key: {error}")))?;
+        let keys = settings.trusted_key.iter().map(|key| verifier(key));
+        let keys: Vec<VerifierKey> = keys.collect::<Result<_, _>>()?;
         let bundle = Bundle::open(&text, &keys).map_err(|error| unfit(error.to_string()))?;
         (bundle.policies, format!("bundle {} of {}", bundle.header.version, bundle.signer))
     };

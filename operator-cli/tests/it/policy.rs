@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::Path;
 use std::process::Command;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::stack::{Stack, krypton};
+use crate::stack::{Stack, krypton, python};
 
 const POLICIES: &str = r#"
 @id("operators")
@@ -88,7 +89,7 @@ fn operators_apply_policies_and_expel_gateways() {
     let folder = stack.folder.path();
     let (_, told, _) = policy(folder, &["show"]);
     assert_eq!(told["version"], Value::Null);
-    // The development stack trusts nobody: whatever is brought is refused, and says why.
+    // The development stack trusts its own headquarters: what another one brings is refused, and says why.
     let (from, _) = headquarters();
     assert!(sign(from.path(), "7").0);
     let bundle = from.path().join("bundle").display().to_string();
@@ -106,4 +107,100 @@ fn operators_apply_policies_and_expel_gateways() {
     let names: Vec<&Value> = told["parts"].as_array().unwrap().iter().map(|part| &part["name"]).collect();
     assert_eq!(names, ["acme", "globex"]);
     assert!(told["parts"].as_array().unwrap().iter().all(|part| part["failure"].is_null()));
+}
+
+const RIGHTS: &str = r#"
+@id("operators")
+permit (principal is Krypton::Operator, action, resource);
+@id("gateways")
+permit (principal is Krypton::Gateway, action, resource);
+"#;
+
+const NO_GLOBEX: &str = r#"
+@id("no-globex")
+forbid (principal == Krypton::Gateway::"gateway-1", action, resource in Krypton::Service::"globex/default");
+"#;
+
+/// Makes a key and fetches it as an application of a tenant does, with PyKMIP.
+const CREATE: &str = r#"
+import sys
+from kmip import enums
+from kmip.pie.client import ProxyKmipClient
+from kmip.pie.exceptions import KmipOperationFailure
+port, pki, tenant = sys.argv[1:]
+files = dict(ca=f"{pki}/ca.pem", cert=f"{pki}/clients/{tenant}.pem", key=f"{pki}/clients/{tenant}.key")
+with ProxyKmipClient("127.0.0.1", int(port), **files) as client:
+    try:
+        print("served", len(client.get(client.create(enums.CryptographicAlgorithm.AES, 256)).value))
+    except KmipOperationFailure as failure:
+        print(failure)
+"#;
+
+/// What PyKMIP gets.
+fn create(stack: &Stack, tenant: &str) -> String {
+    let mut command = python();
+    command.args(["-c", CREATE, &stack.port("gateway").to_string()]).arg(stack.pki("")).arg(tenant);
+    let (succeeded, _, text) = run(&mut command);
+    assert!(succeeded, "{text}");
+    text
+}
+
+/// Until a Gateway's leases have ended, it goes on with what was permitted.
+fn await_create(stack: &Stack, tenant: &str, wanted: &str) {
+    let started = Instant::now();
+    loop {
+        let told = create(stack, tenant);
+        if told.contains(wanted) {
+            return;
+        }
+        assert!(started.elapsed() < Duration::from_secs(60), "{tenant}: {told}");
+    }
+}
+
+#[test]
+fn a_policy_of_the_development_stack_binds_an_application() {
+    let stack = Stack::start();
+    let folder = stack.folder.path();
+    let write = |name: &str, text: &str| fs::write(folder.join(name), text).unwrap();
+    write("policies.cedar", &(RIGHTS.to_owned() + NO_GLOBEX));
+    let questions = ["globex/default => deny", "acme/default => allow"];
+    let [globex, acme] = questions.map(|question| format!("gateway:gateway-1 wrap {question}"));
+    let asked = ["--request", &globex, "--request", &acme];
+    let (passed, told, text) = policy(folder, &[&["test", "policies.cedar"], &asked[..]].concat());
+    assert!(passed && told["answers"][0]["policies"][0] == "no-globex", "{text}");
+
+    let sign = |version: &str| {
+        let of_bundle = ["--policy-version", version, "--region", "*", "--out", "bundle"];
+        let (signed, told, text) = policy(folder, &[&["sign", "policies.cedar"], &of_bundle[..]].concat());
+        assert!(signed && told["version"] == version.parse::<u64>().unwrap(), "{text}");
+    };
+    sign("1");
+    let trust = ["--trusted-key", "run/pki/policy/headquarters.pub"];
+    let (passed, told, text) = policy(folder, &[&["test", "bundle"], &trust[..], &asked].concat());
+    assert!(passed && told["bundle"] == "bundle 1 of headquarters", "{text}");
+    assert!(create(&stack, "globex").contains("served 32"));
+    let (applied, told, text) = policy(folder, &["apply", "bundle"]);
+    assert!(applied && told["applied"] == "1" && told["signer"] == "headquarters", "{text}");
+    await_create(&stack, "globex", "PERMISSION_DENIED");
+    assert!(create(&stack, "acme").contains("served 32"));
+    // The client learns no more; the Core's audit log has the policy that decided.
+    let export = run(krypton(folder).args(["audit", "export", "--server", "core"])).2;
+    assert!(export.contains("no-globex"), "{export}");
+
+    // A bad bundle changes nothing and says why.
+    write("policies.cedar", RIGHTS);
+    sign("1");
+    let (applied, _, text) = policy(folder, &["apply", "bundle"]);
+    assert!(!applied && text.contains("version 1, and differs"), "{text}");
+    sign("2");
+    let edited = fs::read_to_string(folder.join("bundle")).unwrap().replace("version: 2", "version: 3");
+    write("edited", &edited);
+    let (applied, _, text) = policy(folder, &["apply", "edited"]);
+    assert!(!applied && text.contains("does not verify"), "{text}");
+    assert_eq!(policy(folder, &["show"]).1["version"], "1");
+    assert!(create(&stack, "globex").contains("PERMISSION_DENIED"));
+
+    let (applied, told, text) = policy(folder, &["apply", "bundle"]);
+    assert!(applied && told["applied"] == "2", "{text}");
+    await_create(&stack, "globex", "served 32");
 }
