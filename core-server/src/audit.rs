@@ -92,7 +92,7 @@ fn plain(name: &str) -> String {
 }
 
 /// Tells a life from others without naming it: who knows its name, and has the Gateway's certificate, can speak for it.
-fn fingerprint(instance: &str) -> String {
+pub(crate) fn fingerprint(instance: &str) -> String {
     let digest = key_service::crypto::sha256(instance.as_bytes());
     digest[..FINGERPRINT_BYTES].iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }

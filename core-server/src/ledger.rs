@@ -296,8 +296,15 @@ impl Ledger {
         let is_kept = |record: &&Arc<Record>| record.tenant == REGION || record.tenant == NAMESPACE;
         for record in records.iter().filter(is_kept) {
             // The policy is taken down when it is in force: what its record says, anybody may have written.
-            let is_policy = &*record.unique_identifier == POLICY_OBJECT;
-            if let Some(state) = record.state().filter(|_| is_closed(record) && !is_policy) {
+            if &*record.unique_identifier == POLICY_OBJECT || !is_closed(record) {
+                continue;
+            }
+            // An identifier of ours is one word. Another one would write entries of its own.
+            if record.unique_identifier.contains(char::is_control) {
+                tracing::error!(identifier = ?record.unique_identifier, "the store has a record that no Core has made");
+                continue;
+            }
+            if let Some(state) = record.state() {
                 let key = (record.tenant.to_string(), record.unique_identifier.to_string());
                 let line = format!("closed {} {state:?} {}\n", key.0, key.1);
                 if let Entry::Vacant(entry) = entries.closed.entry(key) {
@@ -416,5 +423,32 @@ impl Store for LedgeredStore {
         self.store.commit(changes).await?;
         self.ledger.note(&changed).await;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use key_service::port::SystemClock;
+    use key_service::store::{MemoryLimits, MemoryStore};
+
+    use super::*;
+    use crate::governed;
+
+    #[tokio::test]
+    async fn an_identifier_writes_no_entries_of_its_own() {
+        let folder = tempfile::tempdir().unwrap();
+        let open = || Arc::new(Ledger::open(folder.path(), Metrics::unregistered()).unwrap());
+        let store = MemoryStore::new(MemoryLimits::default());
+        for identifier in ["gateway:g\npolicy 999 abc", "gateway:h"] {
+            let state = [Attribute::State(State::Compromised)];
+            let record = governed::record(identifier.into(), state, &SystemClock::default());
+            store.commit(vec![Change::Insert(Arc::new(record))]).await.unwrap();
+        }
+        open().catch_up(&store).await.unwrap();
+        let ledger = open();
+        assert!(ledger.has_closed(NAMESPACE, "gateway:h") && !ledger.has_closed(NAMESPACE, "gateway:g"));
+        assert_eq!(ledger.policy(), None);
     }
 }

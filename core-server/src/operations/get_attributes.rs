@@ -12,6 +12,7 @@ use kmip_protocol::codec::DateTime;
 use kmip_protocol::operation::{GetAttributesRequest, Request, Response};
 
 use crate::anchor::{Report, Standing};
+use crate::audit::fingerprint;
 use crate::chain::{self, Level};
 use crate::profile::Role;
 use crate::seat::Seat;
@@ -101,7 +102,7 @@ fn of_tenant_key(seat: &Seat, context: &Context<'_>, l2: &Record) -> Vec<Attribu
 fn of_service_key(seat: &Seat, l3: &Record) -> Vec<Attribute> {
     let holders = seat.leases.holders(&l3.unique_identifier).into_iter().take(MAXIMUM_HOLDERS);
     let holders = holders.map(|(life, _)| {
-        let name = ByteString::from(format!("{}/{}", life.gateway, life.instance));
+        let name = ByteString::from(format!("{}/{}", life.gateway, fingerprint(&life.instance)));
         vendor_attribute(computed::LEASE_HOLDER, CustomValue::Text(name))
     });
     let is_open = flag(computed::OPEN, seat.vault.opened(&l3.unique_identifier).is_some());
