@@ -113,6 +113,33 @@ fn nasty_by_the_hour(bencher: Bencher<'_, '_>) {
     bencher.bench_local(|| policies.decide(&question("t1"), circumstances));
 }
 
+/// Counts that move all the time, and a policy for each.
+#[divan::bench]
+fn nasty_by_counts(bencher: Bencher<'_, '_>) {
+    let policies = for_everything("context.unwraps_last_minute < # && principal == Krypton::Gateway::\"g#\"");
+    bencher.bench_local(|| policies.decide(&question("t1"), circumstances));
+}
+
+/// The first question of an hour, or after a count has passed a number.
+#[divan::bench(sample_count = 100, sample_size = 1)]
+fn nasty_first_of_a_span(bencher: Bencher<'_, '_>) {
+    let policies = for_everything("context.unwraps_last_minute < # && principal == Krypton::Gateway::\"g#\"");
+    let mut unwraps_last_minute = 0;
+    bencher
+        .with_inputs(|| {
+            unwraps_last_minute += 1;
+            Circumstances { unwraps_last_minute, ..circumstances() }
+        })
+        .bench_local_values(|now| policies.decide(&question("t1"), || now));
+}
+
+/// Policies that reckon with the time: nobody knows when their answer changes.
+#[divan::bench]
+fn nasty_each_time(bencher: Bencher<'_, '_>) {
+    let policies = for_everything("context.epoch + # == 0 && principal == Krypton::Gateway::\"g#\"");
+    bencher.bench_local(|| policies.decide(&question("t1"), circumstances));
+}
+
 #[divan::bench(sample_count = 10, sample_size = 1)]
 fn loading(bencher: Bencher<'_, '_>) {
     bencher.bench_local(a_tenant_each);

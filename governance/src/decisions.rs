@@ -1,11 +1,12 @@
 //! Answers that are remembered: by principal, action and class of key (tenant, service, level, state), or by single keys where
-//! a policy names some. A set of policies has its own, so a new set begins with none.
+//! a policy names some; and by the span of the moment, where policies look at it. A set of policies has its own, so a new set begins with none.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use hashbrown::HashTable;
 
+use crate::moments::Span;
 use crate::policies::{Slice, Verdict};
 use crate::question::{Action, Principal, Question, Resource, Role};
 
@@ -18,10 +19,10 @@ const SHARD_DECISIONS: usize = 8 * 1024;
 /// What is remembered of an answer.
 #[derive(Clone)]
 pub(crate) struct Remembered {
-    /// What the policies say that do not look at the moment.
-    pub(crate) steady: Arc<Verdict>,
-    /// The slice, if some policies of it do.
-    pub(crate) volatile: Option<Arc<Slice>>,
+    /// What the policies say that do not look at the moment; or, of a span, those that cannot tell moments of it apart.
+    pub(crate) verdict: Arc<Verdict>,
+    /// The slice, if others of it have to be asked, too.
+    pub(crate) more: Option<Arc<Slice>>,
 }
 
 pub(crate) struct Decisions {
@@ -35,6 +36,7 @@ struct Entry {
     name: String,
     action: Action,
     class: Class,
+    span: Option<Span>,
     remembered: Remembered,
 }
 
@@ -56,45 +58,53 @@ impl Default for Decisions {
 }
 
 impl Decisions {
-    pub(crate) fn find(&self, question: &Question<'_>) -> Option<Remembered> {
+    /// `span`: of the moment, or `None` for what holds at any.
+    pub(crate) fn find(&self, question: &Question<'_>, span: Option<Span>) -> Option<Remembered> {
         // A question is remembered by its class, or by its key: which one, its slice decides, and it is one of the two.
-        let (class, single) = (self.hash(question, false), self.hash(question, true));
-        let found = self.find_at(class, question, false);
+        let found = self.find_at(question, false, span);
         if found.is_some() || !matches!(question.resource, Resource::Key { .. }) {
             return found;
         }
-        self.find_at(single, question, true)
+        self.find_at(question, true, span)
     }
 
-    fn find_at(&self, hash: u64, question: &Question<'_>, single: bool) -> Option<Remembered> {
+    fn find_at(&self, question: &Question<'_>, single: bool, span: Option<Span>) -> Option<Remembered> {
+        let hash = self.hash(question, single, span);
         let shard = self.shard(hash).read().unwrap_or_else(PoisonError::into_inner);
-        shard.find(hash, |entry| entry.is_of(question, single)).map(|entry| entry.remembered.clone())
+        shard.find(hash, |entry| entry.is_of(question, single, span)).map(|entry| entry.remembered.clone())
     }
 
-    pub(crate) fn remember(&self, question: &Question<'_>, single: bool, remembered: Remembered) {
-        let hash = self.hash(question, single);
+    pub(crate) fn remember(
+        &self,
+        question: &Question<'_>,
+        single: bool,
+        span: Option<Span>,
+        remembered: Remembered,
+    ) {
+        let hash = self.hash(question, single, span);
         let entry = Entry {
             hash,
             role: question.principal.role,
             name: question.principal.name.to_owned(),
             action: question.action,
             class: Class::of(&question.resource, single),
+            span,
             remembered,
         };
         let mut shard = self.shard(hash).write().unwrap_or_else(PoisonError::into_inner);
         if shard.len() >= SHARD_DECISIONS {
             shard.clear();
         }
-        if shard.find(hash, |known| known.is_of(question, single)).is_none() {
+        if shard.find(hash, |known| known.is_of(question, single, span)).is_none() {
             shard.insert_unique(hash, entry, |entry| entry.hash);
         }
     }
 
-    fn hash(&self, question: &Question<'_>, single: bool) -> u64 {
+    fn hash(&self, question: &Question<'_>, single: bool, span: Option<Span>) -> u64 {
         let Question { principal: Principal { role, name }, action, resource } = question;
         let (tenant, service, level, state) = parts(resource);
         let key = if single { identifier(resource) } else { "" };
-        self.hasher.hash_one((role, name, action, tenant, service, level, state, key))
+        self.hasher.hash_one((role, name, action, tenant, service, level, state, key, span))
     }
 
     fn shard(&self, hash: u64) -> &RwLock<HashTable<Entry>> {
@@ -104,7 +114,7 @@ impl Decisions {
 }
 
 impl Entry {
-    fn is_of(&self, question: &Question<'_>, single: bool) -> bool {
+    fn is_of(&self, question: &Question<'_>, single: bool, span: Option<Span>) -> bool {
         let Question { principal: Principal { role, name }, action, resource } = question;
         let (tenant, service, level, state) = parts(resource);
         let key = if single { identifier(resource) } else { "" };
@@ -116,6 +126,7 @@ impl Entry {
             && self.class.level == level
             && self.class.state == state
             && self.class.unique_identifier == key
+            && self.span == span
     }
 }
 

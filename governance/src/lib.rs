@@ -11,6 +11,7 @@
 mod bundle;
 mod decisions;
 mod instant;
+mod moments;
 mod policies;
 pub mod question;
 mod reading;

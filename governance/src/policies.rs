@@ -3,7 +3,7 @@
 //!
 //! Cedar looks at every policy that it is given, one after another. So a question is put to a *slice*: the policies whose scope
 //! fits its action, principal and tenant. Within a slice, what does not look at the time or at counts is asked once and
-//! remembered; what does is asked each time.
+//! remembered; what does is asked once for each span of moments that it cannot tell apart, and each time where there are none.
 
 use std::collections::{HashMap, HashSet};
 use std::str::FromStr;
@@ -16,6 +16,7 @@ use cedar_policy::{
 use thiserror::Error;
 
 use crate::decisions::{Decisions, Remembered};
+use crate::moments::{Look, Moments};
 use crate::question::{Action, Circumstances, Principal, Question, Resource, Role};
 use crate::reading::{Place, ReadPolicy};
 use crate::{DEFAULT_POLICIES, SCHEMA};
@@ -70,6 +71,16 @@ impl Verdict {
     pub fn is_permitted(&self) -> bool {
         self.why == Why::Permitted
     }
+
+    /// Whether no other policy can change it.
+    fn is_final(&self) -> bool {
+        matches!(self.why, Why::Forbidden | Why::Failed)
+    }
+
+    /// This one, where these policies have anything to say; else what others have said, which was not final.
+    fn or(self: Arc<Self>, others: Arc<Self>) -> Arc<Self> {
+        if self.why == Why::NotPermitted { others } else { self }
+    }
 }
 
 /// A set of policies.
@@ -88,8 +99,13 @@ type SliceKey = (Role, Option<String>, Action, Option<String>);
 
 /// The policies that are asked about an action of a principal in a tenant.
 pub(crate) struct Slice {
+    /// They do not look at the moment.
     steady: PolicySet,
-    volatile: PolicySet,
+    /// They look at it in these spans.
+    in_spans: PolicySet,
+    moments: Moments,
+    /// They look at it in some other way.
+    each_time: PolicySet,
     names_keys: bool,
 }
 
@@ -171,23 +187,39 @@ impl Policies {
         question: &Question<'_>,
         circumstances: impl FnOnce() -> Circumstances,
     ) -> Arc<Verdict> {
-        let remembered = self.decisions.find(question).unwrap_or_else(|| {
+        let remembered = self.decisions.find(question, None).unwrap_or_else(|| {
             let slice = self.slice(&question.principal, question.action, question.resource.tenant());
-            let steady = Arc::new(self.evaluate(&slice.steady, question, &Circumstances::default()));
-            let volatile = (!slice.volatile.is_empty()).then(|| Arc::clone(&slice));
-            let remembered = Remembered { steady, volatile };
-            self.decisions.remember(question, slice.names_keys, remembered.clone());
+            let verdict = Arc::new(self.evaluate(&slice.steady, question, &Circumstances::default()));
+            let looks = !slice.in_spans.is_empty() || !slice.each_time.is_empty();
+            let remembered = Remembered { verdict, more: looks.then(|| Arc::clone(&slice)) };
+            self.decisions.remember(question, slice.names_keys, None, remembered.clone());
             remembered
         });
-        let Some(slice) = &remembered.volatile else { return remembered.steady };
-        if matches!(remembered.steady.why, Why::Forbidden | Why::Failed) {
-            return remembered.steady;
+        let mut verdict = remembered.verdict;
+        let Some(slice) = remembered.more else { return verdict };
+        if verdict.is_final() {
+            return verdict;
         }
-        let now = self.evaluate(&slice.volatile, question, &circumstances());
-        match now.why {
-            Why::NotPermitted => remembered.steady,
-            _ => Arc::new(now),
+        let now = circumstances();
+        if !slice.in_spans.is_empty() {
+            verdict = self.in_span(&slice, question, &now).or(verdict);
         }
+        if slice.each_time.is_empty() || verdict.is_final() {
+            return verdict;
+        }
+        Arc::new(self.evaluate(&slice.each_time, question, &now)).or(verdict)
+    }
+
+    /// What the policies say that cannot tell now from other moments of its span.
+    fn in_span(&self, slice: &Slice, question: &Question<'_>, now: &Circumstances) -> Arc<Verdict> {
+        let span = Some(slice.moments.span(now));
+        if let Some(remembered) = self.decisions.find(question, span) {
+            return remembered.verdict;
+        }
+        let verdict = Arc::new(self.evaluate(&slice.in_spans, question, now));
+        let remembered = Remembered { verdict: Arc::clone(&verdict), more: None };
+        self.decisions.remember(question, slice.names_keys, span, remembered);
+        verdict
     }
 
     /// The policies that a question of this kind is put to.
@@ -204,14 +236,19 @@ impl Policies {
         let asked = self.everywhere.iter().chain(of_tenant).map(|index| &self.policies[*index]);
         let asked: Vec<&ReadPolicy> =
             asked.filter(|policy| policy.concerns(action, principal.role, principal.name)).collect();
-        let set = |volatile: bool| {
-            let policies = asked.iter().filter(|policy| policy.volatile == volatile);
+        let set = |is_in: fn(&Look) -> bool| {
+            let policies = asked.iter().filter(|policy| is_in(&policy.look));
             // Ids are unique, and there are no templates: nothing can go wrong.
             PolicySet::from_policies(policies.map(|policy| policy.policy.clone())).unwrap_or_default()
         };
         let slice = Arc::new(Slice {
-            steady: set(false),
-            volatile: set(true),
+            steady: set(|look| *look == Look::Away),
+            in_spans: set(|look| matches!(look, Look::Spans(_))),
+            moments: Moments::of_all(asked.iter().filter_map(|policy| match &policy.look {
+                Look::Spans(moments) => Some(moments),
+                Look::Away | Look::Close => None,
+            })),
+            each_time: set(|look| *look == Look::Close),
             names_keys: asked.iter().any(|policy| policy.names_keys),
         });
         let mut slices = self.slices.write().unwrap_or_else(PoisonError::into_inner);

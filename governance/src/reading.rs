@@ -4,12 +4,9 @@
 use cedar_policy::{
     ActionConstraint, Entities, EntityTypeName, EntityUid, Policy, PrincipalConstraint, ResourceConstraint,
 };
-use serde_json::Value;
 
+use crate::moments::Look;
 use crate::question::{Action, Role};
-
-/// What of the context stays as it is while state and place of a key stay.
-const STEADY: [&str; 3] = ["region", "level", "state"];
 
 /// A policy, and what it looks at.
 pub(crate) struct ReadPolicy {
@@ -17,8 +14,8 @@ pub(crate) struct ReadPolicy {
     actions: Vec<Action>,
     principal: Concern,
     pub(crate) place: Place,
-    /// Whether it looks at the time or at counts.
-    pub(crate) volatile: bool,
+    /// How it looks at the time and at counts.
+    pub(crate) look: Look,
     /// Whether it names a single key.
     pub(crate) names_keys: bool,
 }
@@ -61,11 +58,10 @@ impl ReadPolicy {
             }
         };
         // Without its text, anything may stand in it.
-        let text = policy.to_json().ok();
-        let volatile = text.as_ref().is_none_or(looks_at_the_moment);
+        let look = policy.to_json().map_or(Look::Close, |text| Look::of(&text));
         let literals = policy.entity_literals();
         names_keys |= literals.iter().any(|uid| basename(uid.type_name()) == "Key");
-        Self { policy, actions, principal, place, volatile, names_keys }
+        Self { policy, actions, principal, place, look, names_keys }
     }
 
     /// Whether it is about this action, and may be about this principal.
@@ -128,34 +124,4 @@ fn place(uid: &EntityUid) -> (Place, bool) {
 
 fn basename(name: &EntityTypeName) -> &str {
     name.basename()
-}
-
-/// Whether a policy in Cedar's JSON form uses the context otherwise than by steady attributes.
-fn looks_at_the_moment(value: &Value) -> bool {
-    match value {
-        Value::Object(fields) => {
-            let steady_use = |operator: &str| {
-                fields.get(operator).is_some_and(|operands| {
-                    is_context(operands.get("left"))
-                        && operands
-                            .get("attr")
-                            .and_then(Value::as_str)
-                            .is_some_and(|attribute| STEADY.contains(&attribute))
-                })
-            };
-            if fields.get("Var").and_then(Value::as_str) == Some("context") {
-                return true;
-            }
-            if fields.len() == 1 && (steady_use(".") || steady_use("has")) {
-                return false;
-            }
-            fields.values().any(looks_at_the_moment)
-        }
-        Value::Array(values) => values.iter().any(looks_at_the_moment),
-        _ => false,
-    }
-}
-
-fn is_context(value: Option<&Value>) -> bool {
-    value.and_then(|value| value.get("Var")).and_then(Value::as_str) == Some("context")
 }

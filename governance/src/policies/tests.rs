@@ -118,29 +118,49 @@ fn what_looks_at_the_moment_is_asked_each_time_and_nothing_else_is() {
     assert_eq!(calls.get(), 4);
 }
 
+/// Answers that are remembered are those that would be given anew, at every moment.
 #[test]
-fn a_context_in_disguise_is_taken_for_one_that_changes() {
-    for condition in [
-        "context.epoch > 0",
-        "context has hour",
-        "(if true then context else context).region == \"eu-1\" && context.weekday < 8",
-        "[context.hour].contains(3)",
-        "principal == principal && !(context.wraps_last_minute == 0)",
-    ] {
-        let text = format!(
-            "permit (principal, action == Krypton::Action::\"wrap\", resource) when {{ {condition} }};"
-        );
-        assert!(policies(&text).policies[0].volatile, "{condition}");
+fn a_span_is_answered_as_each_of_its_moments() {
+    let text = r#"permit (principal, action, resource) when { context.state == "Active" && context.weekday < 6 };
+        permit (principal, action, resource) when { context.wraps_last_minute > 10 || 3 == context.hour };
+        permit (principal, action == Krypton::Action::"wrap", resource) unless { context.epoch >= 86400 };
+        forbid (principal, action, resource) when { context.unwraps_last_minute >= 5 && context.epoch != 7200 };
+        forbid (principal, action, resource) when { context.unwraps_last_minute * context.hour == 12 };
+        forbid (principal, action, resource) when { context.weekday == 4 && 9223372036854775807 + context.hour > 0 };"#;
+    let remembering = policies(text);
+    let question = asked(GATEWAY, Action::Wrap, key("acme", "default"));
+    let mut seen = HashSet::new();
+    let grid = (0..14 * 24).flat_map(|hour| [-1, 0, 1].map(|second| hour * 3_600 + second));
+    for epoch in grid {
+        for (unwraps_last_minute, wraps_last_minute) in [(0, 0), (4, 10), (4, 11), (5, 11), (6, 0)] {
+            let now = Circumstances { epoch, unwraps_last_minute, wraps_last_minute };
+            let told = remembering.decide(&question, || now);
+            let whole = PolicySet::from_policies(remembering.policies.iter().map(|read| read.policy.clone()));
+            let anew = remembering.evaluate(&whole.unwrap(), &question, &now);
+            // Which of several forbids is named may differ.
+            assert_eq!(told.is_permitted(), anew.is_permitted(), "{now:?}: {told:?}, {anew:?}");
+            seen.insert((told.why == Why::Failed, told.is_permitted()));
+        }
     }
-    for condition in [
-        "context.region == \"eu-1\"",
-        "context has level && context.level == \"L3\"",
-        "context.state == \"context.hour\"",
-    ] {
-        let text = format!(
-            "permit (principal, action == Krypton::Action::\"wrap\", resource) when {{ {condition} }};"
-        );
-        assert!(!policies(&text).policies[0].volatile, "{condition}");
+    assert_eq!(seen.len(), 3, "{seen:?}");
+}
+
+#[test]
+fn policies_of_every_kind_are_heard() {
+    let kinds = ["context.level == \"L3\"", "context.hour < 24", "context.epoch + 0 < 9"];
+    let of_kind = |effect: &str, kind: usize| {
+        let condition = kinds[kind];
+        format!("@id(\"{effect} {kind}\") {effect} (principal, action, resource) when {{ {condition} }};\n")
+    };
+    let question = asked(GATEWAY, Action::Wrap, key("acme", "default"));
+    for permitting in 0..kinds.len() {
+        let permit = of_kind("permit", permitting);
+        assert!(permits(&policies(&permit), &question), "{permitting}");
+        for forbidding in 0..kinds.len() {
+            let both = policies(&(permit.clone() + &of_kind("forbid", forbidding)));
+            let denied = verdict(&both, &question);
+            assert_eq!((denied.why, denied.policies), (Why::Forbidden, vec![format!("forbid {forbidding}")]));
+        }
     }
 }
 
@@ -209,7 +229,9 @@ fn slices_hold_what_may_matter_and_no_more() {
         .collect();
     let policies = policies(&text);
     let slice = policies.slice(&GATEWAY, Action::Wrap, Some("t7"));
-    assert_eq!((slice.steady.num_of_policies(), slice.volatile.num_of_policies()), (1, 0));
+    let counted =
+        (slice.steady.num_of_policies(), slice.in_spans.num_of_policies(), slice.each_time.num_of_policies());
+    assert_eq!(counted, (1, 0, 0));
     assert!(permits(&policies, &asked(GATEWAY, Action::Wrap, key("t7", "default"))));
     assert!(!permits(&policies, &asked(GATEWAY, Action::Wrap, key("t1000", "default"))));
 }
