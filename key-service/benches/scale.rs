@@ -8,7 +8,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -46,6 +46,9 @@ fn main() {
     let stores =
         variable("KRYPTON_BENCH_STORES").unwrap_or_else(|| "memory,embedded,redis,postgres".to_owned());
     let runtime = tokio::runtime::Runtime::new().unwrap();
+    if let Some(folder) = variable(CRASHING) {
+        runtime.block_on(commit_and_crash(Path::new(&folder)));
+    }
     for kind in stores.split(',') {
         let Some(place) = Place::new(kind) else {
             println!("{kind}: not installed here");
@@ -108,7 +111,7 @@ async fn measure(kind: &str, place: Place, many: u64) {
     }
     println!("  resident memory of the process: {} MiB", resident_mebibytes());
     if kind == "embedded" {
-        println!("  opened after a crash in {:.0} ms", time_after_crash(&place).await);
+        time_after_crashes(&place).await;
     }
     if kind != "memory" {
         drop(store);
@@ -126,18 +129,42 @@ async fn measure(kind: &str, place: Place, many: u64) {
     }
 }
 
-/// How long the store takes to open as a crash leaves it, in milliseconds: its files are copied while it is open.
-async fn time_after_crash(place: &Place) -> f64 {
+/// How long a copy of the store takes to open as a crash leaves it: when nothing had been committed for a while, and right after a
+/// commit.
+async fn time_after_crashes(place: &Place) {
+    tokio::time::sleep(Duration::from_secs(1)).await;
     let crashed = tempfile::tempdir_in(place.folder.path().parent().unwrap()).unwrap();
     let (from, to) = (place.folder.path().join("store"), crashed.path().join("store"));
     std::fs::create_dir(&to).unwrap();
     for file in ["records.redb", "anchor"] {
         std::fs::copy(from.join(file), to.join(file)).unwrap();
     }
-    let settings = StoreSettings::new(crashed.path().to_owned(), Purpose::Gateway);
-    let started = Instant::now();
-    store::open(&place.url.parse().unwrap(), &settings).await.unwrap();
-    started.elapsed().as_secs_f64() * 1e3
+    for when in ["at rest", "amid commits"] {
+        if when == "amid commits" {
+            let program = std::env::current_exe().unwrap();
+            let mut child = std::process::Command::new(program);
+            assert!(child.env(CRASHING, crashed.path()).status().unwrap().success());
+        }
+        let started = Instant::now();
+        let store = open_embedded(crashed.path()).await;
+        println!("  opened after a crash {when} in {:.0} ms", started.elapsed().as_secs_f64() * 1e3);
+        drop(store);
+    }
+}
+
+/// Names the state folder of a store in which a child of this program commits, and ends in the middle of it.
+const CRASHING: &str = "KRYPTON_BENCH_CRASHING";
+
+async fn commit_and_crash(folder: &Path) {
+    let store = open_embedded(folder).await;
+    let last = record(&template().await, u64::from(u32::MAX));
+    store.commit(vec![Change::Insert(Arc::new(last))]).await.unwrap();
+    std::process::exit(0);
+}
+
+async fn open_embedded(folder: &Path) -> Arc<dyn Store> {
+    let settings = StoreSettings::new(folder.to_owned(), Purpose::Gateway);
+    store::open(&"embedded".parse().unwrap(), &settings).await.unwrap()
 }
 
 const TENANT: &str = "acme";

@@ -76,7 +76,8 @@ struct Shared {
 impl EmbeddedStore {
     /// Opens the store in `directory`, or makes one (mode 0700, files 0600).
     ///
-    /// Blocks: after a crash the whole file is checked first, about 3 s for a million records.
+    /// Blocks: after a crash in the middle of commits the whole file is checked first, about 3 s for a million records. When
+    /// nobody had committed for a moment, that is not needed.
     ///
     /// # Errors
     /// If another process works with it, its format is unknown, it is damaged, or it is not as far as its anchor
@@ -99,6 +100,7 @@ impl EmbeddedStore {
             limits,
             progress,
             anchor,
+            is_settled: false,
             lock,
             closed: closed_sender,
         };

@@ -7,6 +7,8 @@ use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use redb::ReadableTable as _;
 
@@ -235,6 +237,45 @@ async fn a_flipped_byte_damages_one_record() {
     assert_eq!(archive::verify(&mut &file[..]).unwrap(), 2);
     assert!(store.fetch("t", "a").await.unwrap().is_some());
     store.commit(vec![insert(&record("t", "d", 9))]).await.unwrap();
+}
+
+/// Whether a file is checked whole when it is opened.
+fn is_checked(file: &Path) -> bool {
+    let checked = Arc::new(AtomicBool::new(false));
+    let mut builder = redb::Builder::new();
+    builder.set_repair_callback({
+        let checked = Arc::clone(&checked);
+        move |_| checked.store(true, Ordering::Relaxed)
+    });
+    drop(builder.open(file).unwrap());
+    checked.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn a_store_that_was_left_alone_needs_no_check_after_a_crash() {
+    let keep = tempfile::tempdir().unwrap();
+    let store = open(&keep.path().join("store")).unwrap();
+    let copy = keep.path().join("copy");
+    for number in 0..3 {
+        store.commit(vec![insert(&record("t", &format!("k{number}"), number))]).await.unwrap();
+        let begun = Instant::now();
+        loop {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            fs::copy(keep.path().join("store/records.redb"), &copy).unwrap();
+            if !is_checked(&copy) {
+                break;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(10), "it is never settled");
+        }
+    }
+    // What is committed otherwise is checked.
+    let database = Database::open(&copy).unwrap();
+    let transaction = database.begin_write().unwrap();
+    transaction.open_table(layout::META).unwrap().insert("other", 1).unwrap();
+    transaction.commit().unwrap();
+    let second = keep.path().join("second");
+    fs::copy(&copy, &second).unwrap();
+    assert!(is_checked(&second), "the test proves nothing");
 }
 
 #[tokio::test]

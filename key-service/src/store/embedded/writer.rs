@@ -1,11 +1,14 @@
 //! The one thread that writes. It merges the commits that wait into one transaction, so that they share the disk's
-//! work, judges each against the state that the ones before it leave, and answers when the disk has confirmed.
+//! work, judges each against the state that the ones before it leave, and answers when the disk has confirmed. When nobody
+//! has come for a moment, it settles the file, so that a crash from then on costs no check of the whole of it.
 
 use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::task::{self, Poll, Wake};
+use std::thread::Thread;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -39,6 +42,8 @@ pub(super) struct Writer {
     pub(super) limits: EmbeddedLimits,
     pub(super) progress: Progress,
     pub(super) anchor: Anchor,
+    /// Whether the file can be opened without a check as it is.
+    pub(super) is_settled: bool,
     /// Held until the database is closed.
     pub(super) lock: File,
     /// Tells that this has happened.
@@ -62,6 +67,9 @@ struct Last {
 /// brings.
 const PAUSE_DIVISOR: u32 = 8;
 const LONGEST_PAUSE: Duration = Duration::from_millis(1);
+
+/// How long nobody commits before the file is settled: requests that come one after the other do not wait for that.
+const IDLE_BEFORE_SETTLING: Duration = Duration::from_millis(50);
 
 /// What a transaction holds, and what each commit is answered if it succeeds.
 struct Judged {
@@ -130,7 +138,7 @@ impl Writer {
     /// then a large one.
     fn gather(&mut self, requests: &mut Vec<Request>, last: Last) -> bool {
         let batch_commits = self.limits.batch_commits.max(1);
-        let received = self.requests.blocking_recv_many(requests, batch_commits);
+        let received = self.receive(requests, batch_commits);
         if received == 0 {
             return false;
         }
@@ -143,6 +151,40 @@ impl Writer {
             }
         }
         true
+    }
+
+    /// Waits for requests, and settles the file meanwhile; returns how many came, none if there will be none.
+    fn receive(&mut self, requests: &mut Vec<Request>, limit: usize) -> usize {
+        let waker = Arc::new(Unpark(std::thread::current())).into();
+        let mut context = task::Context::from_waker(&waker);
+        let settles_at = Instant::now() + IDLE_BEFORE_SETTLING;
+        loop {
+            if let Poll::Ready(received) = self.requests.poll_recv_many(&mut context, requests, limit) {
+                return received;
+            }
+            match settles_at.checked_duration_since(Instant::now()) {
+                _ if self.is_settled => std::thread::park(),
+                Some(left) if !left.is_zero() => std::thread::park_timeout(left),
+                _ => self.settle(),
+            }
+        }
+    }
+
+    /// Has the database write down which of its pages are in use. Else it finds out after a crash, by a look at all of them.
+    fn settle(&mut self) {
+        // Tried once: whatever stands against it, the next commit meets it, too.
+        self.is_settled = true;
+        if !self.shared.is_open() || file::free_bytes(&self.directory) < self.limits.minimum_free_bytes {
+            return;
+        }
+        let settled = self.shared.begin_write().and_then(|mut transaction| {
+            transaction.set_quick_repair(true);
+            transaction.commit().map_err(|error| file::store_error(error.into()))
+        });
+        if let Err(error) = settled {
+            tracing::warn!(%error, "the store was not settled, and is opened again");
+            self.reopen();
+        }
     }
 
     fn end(self) {
@@ -180,6 +222,7 @@ impl Writer {
         for transition in written.values().filter(|transition| transition.before.is_some()) {
             self.shared.cache.begin_change(&transition.after);
         }
+        self.is_settled = false;
         transaction.commit().map_err(|error| file::store_error(error.into()))?;
         for transition in written.values() {
             self.shared.cache.finish_change(&transition.after, transition.bytes.len());
@@ -279,6 +322,15 @@ impl Batch<'_> {
         }
         let value: Option<Bytes> = self.tables.record(tenant, unique_identifier)?;
         Ok(value.map(|value| value::open(&value, tenant, unique_identifier)).transpose()?)
+    }
+}
+
+/// Wakes a thread that waits for requests.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 
