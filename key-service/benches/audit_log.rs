@@ -101,7 +101,8 @@ fn append(bencher: Bencher<'_, '_>, writers: u64) {
 /// Events that nobody waits for.
 #[divan::bench(sample_count = 5, sample_size = 1)]
 fn record_later(bencher: Bencher<'_, '_>) {
-    const EVENTS: u64 = 20_000;
+    // Long enough that tiles become certain several times.
+    const EVENTS: u64 = 200_000;
     let folder = folder();
     let log = open(folder.path());
     bencher.counter(ItemsCount::new(EVENTS)).bench_local(|| {

@@ -1,5 +1,6 @@
 //! Entries: an event as one line of canonical JSON (RFC 8785), the bytes that the tree hashes.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -49,30 +50,33 @@ impl fmt::Display for ServerKind {
 }
 
 /// An event as the log keeps it. Absent fields are left out of the JSON; their order is that of canonical JSON.
+///
+/// What is read owns its texts; what is written borrows them of the event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Entry {
+#[serde(bound(deserialize = "Text: Deserialize<'de> + Ord"))]
+pub struct Entry<Text = String> {
     /// The client's correlation value.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub client_correlation_value: Option<String>,
+    pub client_correlation_value: Option<Text>,
     /// What else is to be remembered, such as the scope of a revocation.
     #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
-    pub details: BTreeMap<String, String>,
+    pub details: BTreeMap<Text, Text>,
     /// What: the operation's KMIP name.
-    pub operation: String,
+    pub operation: Text,
     /// `Success`, `Failure`, or `Intent` before what cannot be taken back.
-    pub outcome: String,
+    pub outcome: Text,
     /// Who: the principal within the tenant.
-    pub principal: String,
+    pub principal: Text,
     /// The KMIP Result Reason of a failure.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub reason: Option<String>,
+    pub reason: Option<Text>,
     /// What kind of server did it.
     pub server: ServerKind,
     /// The server's correlation value.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub server_correlation_value: Option<String>,
+    pub server_correlation_value: Option<Text>,
     /// Who: the tenant of the principal.
-    pub tenant: String,
+    pub tenant: Text,
     /// When, in seconds since 1970.
     pub time: i64,
     /// Whether something was too long and has been cut.
@@ -80,25 +84,25 @@ pub struct Entry {
     pub truncated: bool,
     /// Which object.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub unique_identifier: Option<String>,
+    pub unique_identifier: Option<Text>,
     /// The version of this form: 1.
     pub version: u32,
 }
 
-impl Entry {
+impl<'e, Text: From<Cow<'e, str>> + Ord> Entry<Text> {
     /// The entry of an event.
-    pub(super) fn new(event: &Event, server: ServerKind) -> Self {
+    pub(super) fn new(event: &'e Event, server: ServerKind) -> Self {
         let mut cut = Cut::default();
         let (outcome, reason) = match event.outcome {
             Outcome::Intent => ("Intent", None),
             Outcome::Success => ("Success", None),
-            Outcome::Failure(reason) => ("Failure", Some(reason.to_string())),
+            Outcome::Failure(reason) => ("Failure", Some(Text::from(reason.to_string().into()))),
         };
         Self {
             client_correlation_value: cut.optional(event.client_correlation_value.as_ref()),
             details: cut.details(&event.details),
             operation: cut.text(&event.operation),
-            outcome: outcome.to_owned(),
+            outcome: Text::from(outcome.into()),
             principal: cut.text(&event.principal),
             reason,
             server,
@@ -110,12 +114,16 @@ impl Entry {
             version: VERSION,
         }
     }
+}
 
-    /// The bytes that are logged.
-    pub(super) fn encode(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("an entry is made of texts and numbers, which JSON has")
+impl<Text: Serialize> Entry<Text> {
+    /// Appends the bytes that are logged.
+    pub(super) fn encode(&self, into: &mut Vec<u8>) {
+        serde_json::to_writer(into, self).expect("an entry is made of texts and numbers, which JSON has");
     }
+}
 
+impl Entry {
     /// Reads an entry.
     ///
     /// # Errors
@@ -132,32 +140,35 @@ struct Cut {
 }
 
 impl Cut {
-    fn text(&mut self, text: &str) -> String {
-        self.to(text, MAXIMUM_TEXT_BYTES)
+    fn text<'e, Text: From<Cow<'e, str>>>(&mut self, text: &'e str) -> Text {
+        self.to(text, MAXIMUM_TEXT_BYTES).into()
     }
 
-    fn optional(&mut self, text: Option<&ByteString>) -> Option<String> {
+    fn optional<'e, Text: From<Cow<'e, str>>>(&mut self, text: Option<&'e ByteString>) -> Option<Text> {
         text.map(|text| self.text(text))
     }
 
-    fn details(&mut self, details: &BTreeMap<ByteString, ByteString>) -> BTreeMap<String, String> {
+    fn details<'e, Text: From<Cow<'e, str>> + Ord>(
+        &mut self,
+        details: &'e BTreeMap<ByteString, ByteString>,
+    ) -> BTreeMap<Text, Text> {
         self.happened |= details.len() > MAXIMUM_DETAILS;
         let mut room = MAXIMUM_DETAIL_BYTES;
         let kept = details.iter().take(MAXIMUM_DETAILS);
         let kept = kept.map(|(name, value)| {
             let value = self.to(value, room);
             room -= value.len();
-            (self.to(name, MAXIMUM_DETAIL_NAME_BYTES), value)
+            (self.to(name, MAXIMUM_DETAIL_NAME_BYTES).into(), value.into())
         });
         kept.collect()
     }
 
-    fn to(&mut self, text: &str, maximum_bytes: usize) -> String {
+    fn to<'e>(&mut self, text: &'e str, maximum_bytes: usize) -> Cow<'e, str> {
         if text.len() <= maximum_bytes {
-            return text.to_owned();
+            return text.into();
         }
         self.happened = true;
         let whole = (0..=maximum_bytes).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text[..whole].to_owned()
+        text[..whole].into()
     }
 }

@@ -22,7 +22,7 @@ const MARK: [u8; KEY_BYTES] = [0; KEY_BYTES];
 const CHUNK_BYTES: u64 = 2_730 * RECORD_BYTES as u64;
 
 /// After so many entries without a record, one is written that says so: what an index lacks is read from the log when it is opened.
-const ENTRIES_PER_MARK: u64 = 4_096;
+const ENTRIES_PER_MARK: u64 = 65_536;
 
 /// The index of a log that is being written.
 #[derive(Debug)]

@@ -10,8 +10,9 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
+use super::entries::Entries;
 use super::files;
-use super::tiles::{decode_entry, encode_entry};
+use super::tiles::decode_entry;
 
 const MAGIC: &[u8] = b"krypton audit journal 1\n";
 const HEADER_BYTES: usize = MAGIC.len() + 8;
@@ -42,14 +43,9 @@ impl Journal {
 }
 
 /// A group of entries and the checkpoint that covers them, in the form of the journal.
-pub(super) fn encode_group<'e>(entries: impl IntoIterator<Item = &'e Bytes>, note: &str) -> Vec<u8> {
-    let mut group = Vec::new();
-    for entry in entries {
-        encode_entry(&mut group, entry);
-    }
-    group.extend_from_slice(&CHECKPOINT_FOLLOWS);
-    encode_entry(&mut group, note.as_bytes());
-    group
+pub(super) fn encode_group(entries: &Entries, note: &str) -> Vec<u8> {
+    let note: Entries = [note].into_iter().collect();
+    [entries.encoded(), &CHECKPOINT_FOLLOWS, note.encoded()].concat()
 }
 
 /// A group as it was read. Nothing about it has been verified.

@@ -13,6 +13,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{Semaphore, oneshot};
 use zeroize::Zeroizing;
 
+use super::entries::Entries;
 use super::entry::ServerKind;
 use super::error::LogError;
 use super::files;
@@ -115,6 +116,7 @@ impl AuditLog {
             directory: directory.to_owned(),
             verifier: verifier.clone(),
             owed: Vec::new(),
+            group: Entries::default(),
         };
         let thread = thread::Builder::new().name("audit-log".to_owned()).spawn(|| work.run());
         let writer = Some(thread.map_err(LogError::at(directory))?);

@@ -3,7 +3,7 @@
 //! Inclusion and consistency proofs are those of RFC 6962 section 2.1, verified as RFC 9162 sections 2.1.3.2 and
 //! 2.1.4.2 tell. Nothing here touches a file.
 
-use crate::crypto::sha256;
+use crate::crypto::{sha256, sha256_of_parts};
 
 /// A SHA-256 hash.
 pub type Hash = [u8; 32];
@@ -16,10 +16,7 @@ const TILE_HEIGHT: u8 = 8;
 
 /// The hash of an entry.
 pub fn leaf_hash(entry: &[u8]) -> Hash {
-    let mut input = Vec::with_capacity(1 + entry.len());
-    input.push(0);
-    input.extend_from_slice(entry);
-    sha256(&input)
+    sha256_of_parts([&[0], entry])
 }
 
 /// The hash of two subtrees, side by side.

@@ -11,6 +11,7 @@
 //! * [`MemoryAudit`] collects events in tests.
 
 mod checkpoint;
+mod entries;
 mod entry;
 mod error;
 mod files;
@@ -27,6 +28,7 @@ pub mod receipt;
 mod recovery;
 mod server;
 mod settings;
+mod settling;
 mod statistics;
 pub mod subject;
 #[cfg(test)]

@@ -6,15 +6,14 @@
 
 use std::path::Path;
 
-use bytes::Bytes;
-
 use super::checkpoint::SignedCheckpoint;
+use super::entries::Entries;
 use super::error::LogError;
 use super::files;
 use super::journal::{Group, Journal, Replay};
 use super::merkle::{FullTile, Hash, TILE_WIDTH, Tree, leaf_hash};
 use super::note::VerifierKey;
-use super::tiles::{Tiles, encode_bundle, encode_tile};
+use super::tiles::{Tiles, encode_tile};
 use super::verification;
 
 /// Bytes that a disk writes at once, or not at all.
@@ -26,7 +25,7 @@ pub(super) struct Recovered {
     /// The entries before the tail.
     pub(super) base: u64,
     /// The entries whose tiles may not be durable.
-    pub(super) tail: Vec<Bytes>,
+    pub(super) tail: Entries,
     /// Full tiles over the tail.
     pub(super) full: Vec<FullTile>,
     pub(super) signed: SignedCheckpoint,
@@ -66,13 +65,13 @@ fn replay(directory: &Path, tiles: &Tiles, key: &VerifierKey) -> Result<Recovere
     let replay = Replay::new(content).filter(|replay| replay.base % TILE_WIDTH == 0);
     let mut replay = replay.ok_or_else(|| LogError::damaged(&path, "this is not a journal"))?;
     let mut tree = tiles.tree(replay.base)?;
-    let (mut tail, mut full, mut signed) = (Vec::new(), Vec::new(), None);
+    let (mut tail, mut full, mut signed) = (Entries::default(), Vec::new(), None);
     while let Some((group, end)) = replay.peek() {
         let Some(accepted) = accept(&tree, &group, key) else { break };
         tree = accepted.0;
         full.extend(accepted.1);
         signed = Some(accepted.2);
-        tail.extend(group.entries);
+        group.entries.iter().for_each(|entry| tail.push(entry));
         replay.accept(end);
     }
     let signed = signed.ok_or_else(|| {
@@ -154,14 +153,13 @@ fn check_tail(tiles: &Tiles, recovered: &Recovered) -> Result<(), LogError> {
             check_file(&path, || encode_tile(&hashes[..width]))?;
         }
     }
-    let first = recovered.base / TILE_WIDTH;
-    for (index, entries) in (first..).zip(recovered.tail.chunks(TILE_WIDTH as usize)) {
-        if entries.len() as u64 == TILE_WIDTH {
-            check_file(&tiles.bundle_path(index, TILE_WIDTH), || encode_bundle(entries))?;
-            continue;
-        }
-        for width in 1..=entries.len() {
-            check_file(&tiles.bundle_path(index, width as u64), || encode_bundle(&entries[..width]))?;
+    let (first, tail, width) = (recovered.base / TILE_WIDTH, &recovered.tail, TILE_WIDTH as usize);
+    let entries = |from: usize, count: usize| tail.encoded_range(from..from + count).to_vec();
+    for (index, from) in (first..).zip((0..tail.len()).step_by(width)) {
+        let there = (tail.len() - from).min(width);
+        // Of a full bundle the incomplete forms are gone, or going.
+        for count in if there == width { width..=width } else { 1..=there } {
+            check_file(&tiles.bundle_path(index, count as u64), || entries(from, count))?;
         }
     }
     Ok(())

@@ -92,20 +92,20 @@ pub struct AuditLogSettings {
     pub retry_interval_milliseconds: u64,
     /// Entries, the newest, whose hashes are checked when the log is opened. `krypton audit verify` checks all.
     pub entries_checked_at_start: u64,
-    /// Entries that the journal holds before their tiles are made durable and it begins anew.
+    /// Entries that the journal holds before their tiles are made durable and it begins anew; twice as many at most.
     pub maximum_journal_entries: usize,
 }
 
 impl Default for AuditLogSettings {
     fn default() -> Self {
         Self {
-            maximum_group_events: 1_024,
-            maximum_waiting_events: 8_192,
+            maximum_group_events: 4_096,
+            maximum_waiting_events: 16_384,
             gathering_milliseconds: 20,
             publication_interval_milliseconds: 100,
             retry_interval_milliseconds: 1_000,
             entries_checked_at_start: 262_144,
-            maximum_journal_entries: 4_096,
+            maximum_journal_entries: 32_768,
         }
     }
 }

@@ -158,22 +158,6 @@ pub(super) fn encode_tile(hashes: &[Hash]) -> Vec<u8> {
     hashes.concat()
 }
 
-/// Adds an entry to a bundle. Entries are shorter than 65536 bytes by their own limits.
-pub(super) fn encode_entry(bundle: &mut Vec<u8>, entry: &[u8]) {
-    let length = u16::try_from(entry.len()).expect("the limits of entries keep them shorter than 64 KiB");
-    bundle.extend_from_slice(&length.to_be_bytes());
-    bundle.extend_from_slice(entry);
-}
-
-/// The bytes of a bundle.
-pub(super) fn encode_bundle<'e>(entries: impl IntoIterator<Item = &'e Bytes>) -> Vec<u8> {
-    let mut bundle = Vec::new();
-    for entry in entries {
-        encode_entry(&mut bundle, entry);
-    }
-    bundle
-}
-
 /// The first entry of a bundle, and how many bytes it takes with its length.
 pub(super) fn decode_entry(bundle: &Bytes) -> Option<(Bytes, usize)> {
     let length = usize::from(u16::from_be_bytes(bundle.get(..2)?.try_into().ok()?));

@@ -1,13 +1,13 @@
 //! What the thread of the writer does: it encodes events, makes them durable in groups, tells who waits, and keeps what has
 //! happened while the disk refuses.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
-
+use super::entries::Entries;
 use super::entry::{Entry, ServerKind};
 use super::error::LogError;
 use super::index::{self, Index};
@@ -34,6 +34,8 @@ pub(super) struct Work {
     pub(super) verifier: VerifierKey,
     /// What has happened and could not be made durable.
     pub(super) owed: Vec<Event>,
+    /// Room for a group while it is written.
+    pub(super) group: Entries,
 }
 
 impl Work {
@@ -48,10 +50,10 @@ impl Work {
             let retry = self.has_to_try_again().then(|| tried + retry_interval);
             let due = publication.into_iter().chain(retry).min();
             let taken = self.queue.take(&mut waiting, gathering, due);
-            while !waiting.is_empty() {
-                let count = waiting.len().min(self.settings.maximum_group_events.max(1));
-                self.append(waiting.drain(..count).collect());
+            for group in waiting.chunks_mut(self.settings.maximum_group_events.max(1)) {
+                self.append(group);
             }
+            waiting.clear();
             for request in taken.requests {
                 self.answer(request);
             }
@@ -72,39 +74,40 @@ impl Work {
     }
 
     /// Makes a group durable and tells who waits, or keeps what has to be kept.
-    fn append(&mut self, group: Vec<Waiting>) {
+    fn append(&mut self, group: &mut [Waiting]) {
         self.pay();
-        let events: Vec<&Event> = group.iter().map(|waiting| &waiting.event).collect();
         let first = match self.statistics.problem() {
             Some(problem) if !self.owed.is_empty() => Err(AuditError(problem)),
-            _ => self.write(&events),
+            _ => self.write(group.iter().map(|waiting| &waiting.event)),
         };
-        let count = group.len();
-        for (position, Waiting { event, reply, is_kept }) in (0..).zip(group) {
+        for (position, Waiting { event, reply, is_kept }) in (0..).zip(group.iter_mut()) {
             let index = first.clone().map(|first| first + position);
-            trace(&event, self.server, &index, reply.is_some());
+            trace(event, self.server, &index, reply.is_some());
             if index.is_err() {
                 self.statistics.refused.fetch_add(1, Ordering::Relaxed);
             }
-            if index.is_err() && is_kept {
-                self.owe(event);
+            if index.is_err() && *is_kept {
+                self.owe(event.clone());
             }
-            if let Some(reply) = reply {
+            if let Some(reply) = reply.take() {
                 // Whoever asked may have gone: the event is remembered all the same.
                 drop(reply.send(index));
             }
         }
-        self.queue.release(count);
+        self.queue.release(group.len());
     }
 
     /// Makes events durable. They get the indices from the one that is answered.
-    fn write(&mut self, events: &[&Event]) -> Result<u64, AuditError> {
-        let encode = |event: &&Event| Bytes::from(Entry::new(event, self.server).encode());
-        let appended = self.writer.append(events.iter().map(encode).collect());
+    fn write<'e>(&mut self, events: impl Iterator<Item = &'e Event> + Clone) -> Result<u64, AuditError> {
+        self.group.clear();
+        for event in events.clone() {
+            self.group.push_with(|bytes| Entry::<Cow<'_, str>>::new(event, self.server).encode(bytes));
+        }
+        let appended = self.writer.append(&self.group);
         match &appended {
             Ok(first) => {
                 self.statistics.works();
-                self.statistics.recorded.fetch_add(events.len() as u64, Ordering::Relaxed);
+                self.statistics.recorded.fetch_add(self.group.len() as u64, Ordering::Relaxed);
                 self.statistics.size.store(self.writer.size(), Ordering::Relaxed);
                 self.note(*first, events);
             }
@@ -114,8 +117,8 @@ impl Work {
     }
 
     /// Index and OpenTelemetry records follow the log; if they cannot, the log holds all the same.
-    fn note(&mut self, first: u64, events: &[&Event]) {
-        let indexed = || (first..).zip(events.iter().copied());
+    fn note<'e>(&mut self, first: u64, events: impl Iterator<Item = &'e Event> + Clone) {
+        let indexed = || (first..).zip(events.clone());
         let finals = indexed().filter(|(_, event)| is_final(event));
         let finals = finals.filter_map(|(at, event)| Some((event.unique_identifier.as_deref()?, at)));
         if let Some(index) = &mut self.index
@@ -150,7 +153,7 @@ impl Work {
             return;
         }
         let owed = std::mem::take(&mut self.owed);
-        let paid = self.write(&owed.iter().collect::<Vec<_>>());
+        let paid = self.write(owed.iter());
         match paid {
             Ok(_) => tracing::warn!(events = owed.len(), "the audit log has taken what it was owed"),
             Err(_) => self.owed = owed,

@@ -2,16 +2,14 @@
 //!
 //! A group is one write to the journal and one synchronization; then its events are remembered, and whoever waits for
 //! them is told. Tiles and the checkpoint file follow, without synchronization, since the journal has it all. Once the
-//! journal is long, its full tiles are synchronized and it begins anew.
+//! journal is long, its full tiles are synchronized beside it, and then it begins anew without what they hold.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use bytes::Bytes;
-
 use super::checkpoint::SignedCheckpoint;
+use super::entries::Entries;
 use super::error::LogError;
 use super::files;
 use super::journal::{Journal, encode_group};
@@ -19,11 +17,18 @@ use super::merkle::{FullTile, TILE_WIDTH, Tree, leaf_hash};
 use super::note::SigningKey;
 use super::recovery::{self, Recovered};
 use super::settings::AuditLogSettings;
-use super::tiles::{Tiles, encode_bundle, encode_tile};
+use super::settling::Settling;
+use super::tiles::{Tiles, encode_tile};
 use crate::port::AuditError;
 
-/// Bytes of entries that the journal holds before it begins anew.
-const JOURNAL_BYTES: usize = 4 << 20;
+/// Bytes of entries that the journal holds before its tiles are made certain.
+const JOURNAL_BYTES: usize = 16 << 20;
+
+/// Groups of the journal before that: when a log is opened, the signature of each is verified.
+const JOURNAL_GROUPS: usize = 2_048;
+
+/// How many times too long the journal may grow while its tiles become certain. Then the writer waits for them.
+const LONGEST: usize = 2;
 
 pub(super) struct Writer {
     directory: PathBuf,
@@ -34,17 +39,20 @@ pub(super) struct Writer {
     signed: SignedCheckpoint,
     /// `None` when nobody knows what the file holds.
     journal: Option<Journal>,
+    /// The groups in it.
+    groups: usize,
     /// The entries before the tail: full bundles, durable.
     base: u64,
     /// The entries whose tiles may not be durable.
-    tail: Vec<Bytes>,
-    tail_bytes: usize,
-    /// Full tiles that are not in files yet.
+    tail: Entries,
+    /// Full tiles over the tail.
     full: Vec<FullTile>,
-    /// Full bundles of the tail that are in files already.
-    bundles: usize,
-    /// Files that are not certain yet.
-    unsynchronized: Vec<PathBuf>,
+    /// The first so many of them are in files already.
+    written_tiles: usize,
+    /// The first so many full bundles of the tail are in files already.
+    written_bundles: usize,
+    /// Files that become certain.
+    settling: Option<Settling>,
     /// The size of the checkpoint file.
     published: Option<u64>,
 }
@@ -62,7 +70,7 @@ impl Writer {
             let tree = Tree::default();
             let signed = SignedCheckpoint::sign(0, tree.root(), &key)
                 .map_err(|source| LogError::Note { path: directory.to_owned(), source })?;
-            Recovered { tree, base: 0, tail: Vec::new(), full: Vec::new(), signed }
+            Recovered { tree, base: 0, tail: Entries::default(), full: Vec::new(), signed }
         };
         let mut writer = Self {
             directory: directory.to_owned(),
@@ -72,12 +80,13 @@ impl Writer {
             tree: recovered.tree,
             signed: recovered.signed,
             journal: None,
+            groups: 0,
             base: recovered.base,
-            tail_bytes: recovered.tail.iter().map(Bytes::len).sum(),
             tail: recovered.tail,
             full: recovered.full,
-            bundles: 0,
-            unsynchronized: Vec::new(),
+            written_tiles: 0,
+            written_bundles: 0,
+            settling: None,
             published: None,
         };
         // Also cuts off what was torn.
@@ -87,27 +96,27 @@ impl Writer {
     }
 
     /// Makes entries durable. They get the indices from the one that is answered.
-    pub(super) fn append(&mut self, entries: Vec<Bytes>) -> Result<u64, AuditError> {
+    pub(super) fn append(&mut self, entries: &Entries) -> Result<u64, AuditError> {
         self.append_group(entries).map_err(|error| AuditError(error.to_string()))
     }
 
-    fn append_group(&mut self, entries: Vec<Bytes>) -> Result<u64, LogError> {
+    fn append_group(&mut self, entries: &Entries) -> Result<u64, LogError> {
         let first = self.tree.size();
         let (mut tree, mut full) = (self.tree.clone(), Vec::new());
-        for entry in &entries {
+        for entry in entries.iter() {
             tree.push(leaf_hash(entry), &mut full);
         }
         let signed = SignedCheckpoint::sign(tree.size(), tree.root(), &self.key)
             .map_err(|source| LogError::Note { path: Journal::path(&self.directory), source })?;
-        let group = encode_group(&entries, signed.as_str());
+        let group = encode_group(entries, signed.as_str());
         if let Err(error) = self.journal()?.append(&group) {
             self.journal = None;
             return Err(LogError::at(&Journal::path(&self.directory))(error));
         }
         self.tree = tree;
         self.signed = signed;
+        self.groups += 1;
         self.full.extend(full);
-        self.tail_bytes += entries.iter().map(Bytes::len).sum::<usize>();
         self.tail.extend(entries);
         Ok(first)
     }
@@ -125,44 +134,56 @@ impl Writer {
 
     /// The journal, which begins anew if it must.
     fn journal(&mut self) -> Result<&mut Journal, LogError> {
-        let long = self.tail.len() >= self.maximum_journal_entries || self.tail_bytes >= JOURNAL_BYTES;
-        let begin = long && self.tail.len() as u64 >= TILE_WIDTH;
+        if self.settling.is_none() && self.is_long(1) {
+            self.settling = Some(self.settle()?);
+        }
+        let is_due = |settling: &Settling| settling.is_finished() || self.is_long(LONGEST);
+        let is_due = self.settling.as_ref().is_some_and(is_due);
         let journal = match self.journal.take() {
-            Some(journal) if !begin => journal,
+            Some(journal) if !is_due => journal,
             _ => self.begin_journal()?,
         };
         Ok(self.journal.insert(journal))
     }
 
-    /// Makes full tiles certain, and a journal of what they do not hold.
-    fn begin_journal(&mut self) -> Result<Journal, LogError> {
-        self.write_full()?;
-        self.synchronize()?;
-        let in_tiles = self.bundles * TILE_WIDTH as usize;
-        let base = self.base + in_tiles as u64;
-        let group = encode_group(&self.tail[in_tiles..], self.signed.as_str());
-        let journal = Journal::replace(&self.directory, base, &group)
-            .map_err(LogError::at(&Journal::path(&self.directory)))?;
-        self.base = base;
-        self.bundles = 0;
-        self.tail.drain(..in_tiles);
-        self.tail_bytes = self.tail.iter().map(Bytes::len).sum();
-        Ok(journal)
+    /// Whether the journal is so many times too long, and may be shorter.
+    fn is_long(&self, times: usize) -> bool {
+        let is_long = self.tail.len() >= times * self.maximum_journal_entries
+            || self.tail.encoded().len() >= times * JOURNAL_BYTES
+            || self.groups >= times * JOURNAL_GROUPS;
+        is_long && self.tail.len() as u64 >= TILE_WIDTH
     }
 
-    fn synchronize(&mut self) -> Result<(), LogError> {
-        let mut directories = BTreeSet::new();
-        for path in &self.unsynchronized {
-            files::synchronize(path).map_err(LogError::at(path))?;
-            let above = path.ancestors().skip(1).take_while(|above| *above != self.directory);
-            directories.extend(above.map(Path::to_owned));
-            directories.insert(self.directory.clone());
+    /// Begins to make full tiles certain.
+    fn settle(&mut self) -> Result<Settling, LogError> {
+        self.write_full()?;
+        let tiles = self.full.iter().map(|tile| self.tile_path(tile)).collect();
+        let bundles = (0..self.written_bundles).map(|bundle| self.bundle_path(bundle)).collect();
+        Settling::begin(&self.directory, tiles, bundles)
+    }
+
+    /// Waits until full tiles are certain, and begins a journal of what they do not hold.
+    fn begin_journal(&mut self) -> Result<Journal, LogError> {
+        let settling = match self.settling.take() {
+            Some(settling) => settling,
+            None => self.settle()?,
+        };
+        let (tiles, bundles) = (settling.tiles, settling.bundles);
+        if let Err(error) = settling.finish() {
+            // What the disk has refused once it may seem to have taken when it is asked again: all is written anew.
+            (self.written_tiles, self.written_bundles) = (0, 0);
+            return Err(error);
         }
-        for path in directories {
-            files::synchronize(&path).map_err(LogError::at(&path))?;
-        }
-        self.unsynchronized.clear();
-        Ok(())
+        self.full.drain(..tiles);
+        self.tail.drop_first(bundles * TILE_WIDTH as usize);
+        self.base += bundles as u64 * TILE_WIDTH;
+        self.written_tiles -= tiles;
+        self.written_bundles -= bundles;
+        let group = encode_group(&self.tail, self.signed.as_str());
+        let journal = Journal::replace(&self.directory, self.base, &group)
+            .map_err(LogError::at(&Journal::path(&self.directory)))?;
+        self.groups = 1;
+        Ok(journal)
     }
 
     /// Whether all that is remembered has been published.
@@ -184,23 +205,27 @@ impl Writer {
     }
 
     fn write_full(&mut self) -> Result<(), LogError> {
-        while let Some(tile) = self.full.last() {
-            let path = self.tiles.tile_path(tile.level, tile.index, TILE_WIDTH);
-            write_file(&path, &encode_tile(&tile.hashes))?;
-            remove_partial(&path)?;
-            self.unsynchronized.push(path);
-            self.full.pop();
+        while let Some(tile) = self.full.get(self.written_tiles) {
+            write_file_and_remove_partial(&self.tile_path(tile), &encode_tile(&tile.hashes))?;
+            self.written_tiles += 1;
         }
         let width = TILE_WIDTH as usize;
-        while let Some(entries) = self.tail.chunks_exact(width).nth(self.bundles) {
-            let index = self.base / TILE_WIDTH + self.bundles as u64;
-            let path = self.tiles.bundle_path(index, TILE_WIDTH);
-            write_file(&path, &encode_bundle(entries))?;
-            remove_partial(&path)?;
-            self.unsynchronized.push(path);
-            self.bundles += 1;
+        while (self.written_bundles + 1) * width <= self.tail.len() {
+            let from = self.written_bundles * width;
+            let entries = self.tail.encoded_range(from..from + width);
+            write_file_and_remove_partial(&self.bundle_path(self.written_bundles), entries)?;
+            self.written_bundles += 1;
         }
         Ok(())
+    }
+
+    fn tile_path(&self, tile: &FullTile) -> PathBuf {
+        self.tiles.tile_path(tile.level, tile.index, TILE_WIDTH)
+    }
+
+    /// The file of a full bundle of the tail.
+    fn bundle_path(&self, bundle: usize) -> PathBuf {
+        self.tiles.bundle_path(self.base / TILE_WIDTH + bundle as u64, TILE_WIDTH)
     }
 
     fn write_partial(&self) -> Result<(), LogError> {
@@ -211,10 +236,10 @@ impl Writer {
                 write_file(&path, &encode_tile(hashes))?;
             }
         }
-        let entries = &self.tail[self.bundles * TILE_WIDTH as usize..];
-        let path = self.tiles.bundle_path(self.tree.size() / TILE_WIDTH, entries.len() as u64);
-        if !entries.is_empty() && !exists(&path)? {
-            write_file(&path, &encode_bundle(entries))?;
+        let (from, to) = (self.written_bundles * TILE_WIDTH as usize, self.tail.len());
+        let path = self.tiles.bundle_path(self.tree.size() / TILE_WIDTH, (to - from) as u64);
+        if from < to && !exists(&path)? {
+            write_file(&path, self.tail.encoded_range(from..to))?;
         }
         Ok(())
     }
@@ -232,8 +257,9 @@ fn write_file(path: &Path, content: &[u8]) -> Result<(), LogError> {
     Ok(())
 }
 
-/// Removes the incomplete forms of what is complete now.
-fn remove_partial(full: &Path) -> Result<(), LogError> {
+/// Writes what is complete, and removes its incomplete forms.
+fn write_file_and_remove_partial(full: &Path, content: &[u8]) -> Result<(), LogError> {
+    write_file(full, content)?;
     let path = Tiles::partial_directory(full);
     match fs::remove_dir_all(&path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(LogError::at(&path)(error)),

@@ -43,6 +43,13 @@ pub fn sha256(data: &[u8]) -> [u8; 32] {
     digest.as_ref().try_into().expect("a SHA-256 digest has 32 bytes")
 }
 
+/// The SHA-256 digest of what the parts are together.
+pub fn sha256_of_parts<const PARTS: usize>(parts: [&[u8]; PARTS]) -> [u8; 32] {
+    let mut digest = ring::digest::Context::new(&ring::digest::SHA256);
+    parts.into_iter().for_each(|part| digest.update(part));
+    digest.finish().as_ref().try_into().expect("a SHA-256 digest has 32 bytes")
+}
+
 /// The length of a digest in bytes.
 pub(super) fn digest_length(algorithm: HashingAlgorithm) -> Result<usize, CryptoError> {
     Ok(Hasher::new(algorithm)?.digest.output_size())

@@ -25,7 +25,7 @@ pub use asymmetric::{PrivateKey, PublicKey, RsaPrivateComponents, RsaPublicCompo
 pub use capabilities::{Capabilities, CipherCapability, capabilities, symmetric_key_bytes};
 pub use cipher::{CipherInput, Decryptor, Encrypted, Encryptor, HELD_BACK_LIMIT_BYTES, decrypt, encrypt};
 pub use derive::{DERIVED_LIMIT_BYTES, DerivationInput, PBKDF2_WORK_LIMIT, derive_key};
-pub use digest::{Hasher, hash, sha256};
+pub use digest::{Hasher, hash, sha256, sha256_of_parts};
 pub use envelope::{ENVELOPE_OVERHEAD_BYTES, SEALING_KEY_BYTES, plaintext_length, seal, unseal, unseal_into};
 pub use error::CryptoError;
 pub use key_wrap::{WrappedKey, unwrap_key, wrap_key};

@@ -8,7 +8,7 @@ use super::super::merkle::{
 };
 use super::super::note::NoteError;
 use super::super::{LogReader, SigningKey, VerifierKey, receipt};
-use super::{Place, entries, fixture, verifier};
+use super::{Place, entries, fixture, group, verifier};
 use crate::crypto::sha256;
 
 fn hex(bytes: &[u8]) -> String {
@@ -114,7 +114,7 @@ fn tiles_bundles_and_checkpoints() {
         let place = Place::new();
         let mut writer = place.writer();
         for start in (0..size).step_by(1000) {
-            writer.append(entries(start..size.min(start + 1000))).unwrap();
+            writer.append(&group(start..size.min(start + 1000))).unwrap();
         }
         writer.publish().unwrap();
         for (expected, path) in files.lines().map(|line| line.split_once(' ').unwrap()) {
@@ -133,7 +133,7 @@ fn a_receipt() {
     let expected = fixture("receipt.tlog-proof");
     let place = Place::new();
     let mut writer = place.writer();
-    writer.append(entries(0..600)).unwrap();
+    writer.append(&group(0..600)).unwrap();
     writer.publish().unwrap();
     let reader = LogReader::open(&place.directory(), &verifier()).unwrap();
     assert_eq!(reader.receipt(513).unwrap().as_str(), expected);

@@ -24,6 +24,7 @@ use kmip_protocol::codec::DateTime;
 use kmip_protocol::enumeration::ResultReason;
 use tempfile::TempDir;
 
+use super::entries::Entries;
 use super::entry::Entry;
 use super::note::{SigningKey, VerifierKey};
 use super::writer::Writer;
@@ -152,5 +153,14 @@ pub(super) fn event(number: u64) -> Event {
 
 /// The entries of the fixtures.
 pub(super) fn entries(numbers: std::ops::Range<u64>) -> Vec<Bytes> {
-    numbers.map(|number| Bytes::from(Entry::new(&event(number), ServerKind::Core).encode())).collect()
+    group(numbers).iter().map(Bytes::copy_from_slice).collect()
+}
+
+/// The same, to be appended.
+pub(super) fn group(numbers: std::ops::Range<u64>) -> Entries {
+    let mut group = Entries::default();
+    for number in numbers {
+        group.push_with(|bytes| Entry::<String>::new(&event(number), ServerKind::Core).encode(bytes));
+    }
+    group
 }

@@ -2,7 +2,7 @@
 
 use super::super::receipt::{ReceiptError, verify};
 use super::super::{LogReader, SignedCheckpoint, SigningKey};
-use super::{Place, entries, fixture, verifier};
+use super::{Place, entries, fixture, group, verifier};
 use crate::crypto::SystemEntropy;
 
 #[test]
@@ -49,7 +49,7 @@ fn all_entries_of_all_sizes_have_one() {
     let mut writer = place.writer();
     let mut size = 0;
     for step in [1, 1, 1, 2, 3, 120, 127, 1, 1, 255, 1, 300] {
-        writer.append(entries(size..size + step)).unwrap();
+        writer.append(&group(size..size + step)).unwrap();
         writer.publish().unwrap();
         size += step;
         let reader = LogReader::open(&place.directory(), &verifier()).unwrap();
