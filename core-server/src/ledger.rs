@@ -109,12 +109,9 @@ impl Ledger {
     pub fn open(folder: &Path, metrics: Metrics) -> Result<Self, LedgerError> {
         let path = folder.join(FILE);
         let failed = |error| LedgerError::File { path: path.clone(), error };
-        let options = || {
-            let mut options = OpenOptions::new();
-            options.read(true).append(true).create(true).mode(0o600);
-            options
-        };
-        let mut file = options().open(&path).map_err(failed)?;
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true).mode(0o600);
+        let mut file = options.open(&path).map_err(failed)?;
         let mut text = String::new();
         file.read_to_string(&mut text).map_err(failed)?;
         let whole = text.rfind('\n').map_or(0, |end| end + 1);

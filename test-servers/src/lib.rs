@@ -9,7 +9,9 @@
 mod postgres;
 mod process;
 mod redis;
+mod server;
 
 pub use postgres::{Postgres, PostgresOptions};
 pub use process::free_port;
 pub use redis::{Redis, RedisCluster, RedisOptions};
+pub use server::Server;

@@ -1,17 +1,17 @@
 //! A PostgreSQL of one's own.
 
 use std::fs;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::process::{
-    await_readiness, command, end, free_port, kill_all, new_folder, signal_all, unprivileged,
-};
+use crate::process::{command, free_port, new_folder, unprivileged};
+use crate::server::Server;
 
 /// The superuser.
 const ADMIN: &str = "admin";
@@ -33,13 +33,11 @@ pub struct PostgresOptions {
     pub parent: Option<PathBuf>,
 }
 
-/// A running PostgreSQL. Its databases are gone when it is dropped.
+/// A running PostgreSQL: a [`Server`]. Its databases are gone when it is dropped.
 pub struct Postgres {
+    server: Server,
     folder: TempDir,
     port: u16,
-    options: PostgresOptions,
-    user: Option<(u32, u32)>,
-    server: Child,
     databases: AtomicU32,
 }
 
@@ -59,8 +57,8 @@ impl Postgres {
             write_certificates(folder.path(), user);
         }
         let port = free_port();
-        let server = launch(folder.path(), user, port, &options);
-        let postgres = Self { folder, port, options, user, server, databases: AtomicU32::new(0) };
+        let server = Server::start(start_command(folder.path(), user, port, &options), Signal::INT, is_ready);
+        let postgres = Self { server, folder, port, databases: AtomicU32::new(0) };
         postgres.sql("postgres", &format!("CREATE ROLE {ROLE} LOGIN PASSWORD '{PASSWORD}'"));
         postgres
     }
@@ -160,42 +158,19 @@ impl Postgres {
             .unwrap();
         assert!(output.status.success(), "psql: {}", String::from_utf8_lossy(&output.stderr));
     }
+}
 
-    /// Ends the server in order.
-    pub fn stop(&mut self) {
-        end(&mut self.server, Signal::INT);
-    }
+impl Deref for Postgres {
+    type Target = Server;
 
-    /// Kills all its processes in the middle of whatever they do.
-    pub fn kill9(&mut self) {
-        kill_all(&mut self.server);
-    }
-
-    /// Starts it again on the same port with the same data, after [`stop`](Self::stop) or [`kill9`](Self::kill9).
-    pub fn restart(&mut self) {
-        self.server = launch(self.folder.path(), self.user, self.port, &self.options);
-    }
-
-    /// Stops all its processes from running, as if the network were cut: connections stay open, and nothing answers.
-    pub fn pause(&self) {
-        signal_all(&self.server, Signal::STOP);
-    }
-
-    /// Lets them run again.
-    pub fn resume(&self) {
-        signal_all(&self.server, Signal::CONT);
-    }
-
-    /// What it has logged.
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+    fn deref(&self) -> &Server {
+        &self.server
     }
 }
 
-impl Drop for Postgres {
-    fn drop(&mut self) {
-        // The folder goes with it: nothing has to be written any more.
-        kill_all(&mut self.server);
+impl DerefMut for Postgres {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.server
     }
 }
 
@@ -256,8 +231,7 @@ fn copy(from: &Path, to: &Path) {
     assert!(status.success(), "cp -a {} {}", from.display(), to.display());
 }
 
-fn launch(folder: &Path, user: Option<(u32, u32)>, port: u16, options: &PostgresOptions) -> Child {
-    let log = fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
+fn start_command(folder: &Path, user: Option<(u32, u32)>, port: u16, options: &PostgresOptions) -> Command {
     let mut server = command(&program("postgres"), user);
     server.arg("-D").arg(folder.join("data")).arg("-k").arg(folder).args(["-p", &port.to_string()]);
     let usual = ["listen_addresses=127.0.0.1", "shared_buffers=32MB", "max_connections=200"];
@@ -269,26 +243,15 @@ fn launch(folder: &Path, user: Option<(u32, u32)>, port: u16, options: &Postgres
             server.args(["-c", line]);
         }
     }
-    let mut server = server
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    let status_file = folder.join("data/postmaster.pid");
-    // The file of a server that was killed is still there: it counts if it is of this process.
-    let process = server.id().to_string();
-    let is_ready = || {
-        let status = fs::read_to_string(&status_file).unwrap_or_default();
-        let lines: Vec<_> = status.lines().map(str::trim).collect();
-        lines.first() == Some(&process.as_str()) && lines.get(7) == Some(&"ready")
-    };
-    if let Err(error) = await_readiness(&mut server, is_ready) {
-        kill_all(&mut server);
-        panic!("PostgreSQL: {error}\n{}", fs::read_to_string(folder.join("log")).unwrap_or_default());
-    }
+    server.current_dir(folder);
     server
+}
+
+fn is_ready(folder: &Path, process: u32) -> bool {
+    let status = fs::read_to_string(folder.join("data/postmaster.pid")).unwrap_or_default();
+    let lines: Vec<_> = status.lines().map(str::trim).collect();
+    // The file of a server that was killed is still there: it counts if it is of this process.
+    lines.first() == Some(&process.to_string().as_str()) && lines.get(7) == Some(&"ready")
 }
 
 /// An authority and a certificate for 127.0.0.1; who connects by TCP has to use them.

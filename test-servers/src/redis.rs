@@ -1,17 +1,17 @@
 //! A Redis of one's own, and a cluster of three.
 
 use std::fs;
+use std::ops::{Deref, DerefMut};
 use std::os::unix::fs::{PermissionsExt as _, chown};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use tempfile::TempDir;
 
-use crate::process::{
-    await_readiness, command, end, free_port, kill_all, new_folder, signal_all, unprivileged,
-};
+use crate::process::{command, free_port, new_folder, unprivileged};
+use crate::server::Server;
 
 /// The ACL user that may use the keys of a store and nothing else, and its password. Tests look that it shows up
 /// nowhere.
@@ -34,13 +34,13 @@ pub struct RedisOptions {
     pub parent: Option<PathBuf>,
 }
 
-/// A running Redis. Its data is gone when it is dropped.
+/// A running Redis: a [`Server`]. Its data is gone when it is dropped.
 pub struct Redis {
+    server: Server,
     folder: TempDir,
     port: u16,
     options: RedisOptions,
     user: Option<(u32, u32)>,
-    server: Child,
 }
 
 impl Redis {
@@ -59,8 +59,13 @@ impl Redis {
         }
         let port = free_port();
         write_configuration(folder.path(), port, &options);
-        let server = launch(folder.path(), user, port, &options);
-        Self { folder, port, options, user, server }
+        let mut start = command(Path::new("redis-server"), user);
+        start.arg(folder.path().join("redis.conf")).current_dir(folder.path());
+        // It answers otherwise while it loads its data.
+        let asked = options.clone();
+        let is_ready = move |folder: &Path, _| client(folder, port, &asked, "PING") == "PONG";
+        let server = Server::start(start, Signal::TERM, is_ready);
+        Self { server, folder, port, options, user }
     }
 
     /// Its URL, for everybody.
@@ -103,31 +108,6 @@ impl Redis {
     /// Runs a command; returns what it prints.
     pub fn ask(&self, command: &str) -> String {
         client(self.folder.path(), self.port, &self.options, command)
-    }
-
-    /// Ends the server in order.
-    pub fn stop(&mut self) {
-        end(&mut self.server, Signal::TERM);
-    }
-
-    /// Kills it in the middle of whatever it does.
-    pub fn kill9(&mut self) {
-        kill_all(&mut self.server);
-    }
-
-    /// Starts it again on the same port with the same data, after [`stop`](Self::stop) or [`kill9`](Self::kill9).
-    pub fn restart(&mut self) {
-        self.server = launch(self.folder.path(), self.user, self.port, &self.options);
-    }
-
-    /// Stops it from running, as if the network were cut: connections stay open, and nothing answers.
-    pub fn pause(&self) {
-        signal_all(&self.server, Signal::STOP);
-    }
-
-    /// Lets it run again.
-    pub fn resume(&self) {
-        signal_all(&self.server, Signal::CONT);
     }
 
     /// Copies the files of a stopped server into a folder: a backup.
@@ -185,17 +165,19 @@ impl Redis {
             std::thread::sleep(Duration::from_millis(20));
         }
     }
+}
 
-    /// What it has logged.
-    pub fn log(&self) -> String {
-        fs::read_to_string(self.folder.path().join("log")).unwrap_or_default()
+impl Deref for Redis {
+    type Target = Server;
+
+    fn deref(&self) -> &Server {
+        &self.server
     }
 }
 
-impl Drop for Redis {
-    fn drop(&mut self) {
-        // The folder goes with it: nothing has to be written any more.
-        kill_all(&mut self.server);
+impl DerefMut for Redis {
+    fn deref_mut(&mut self) -> &mut Server {
+        &mut self.server
     }
 }
 
@@ -279,25 +261,6 @@ fn write_configuration(folder: &Path, port: u16, options: &RedisOptions) {
     }
     lines.extend(options.configuration.iter().cloned());
     fs::write(folder.join("redis.conf"), lines.join("\n")).unwrap();
-}
-
-fn launch(folder: &Path, user: Option<(u32, u32)>, port: u16, options: &RedisOptions) -> Child {
-    let log = fs::File::options().create(true).append(true).open(folder.join("log")).unwrap();
-    let mut server = command(Path::new("redis-server"), user)
-        .arg(folder.join("redis.conf"))
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().unwrap())
-        .stderr(log)
-        .spawn()
-        .unwrap();
-    // It answers otherwise while it loads its data.
-    let is_ready = || client(folder, port, options, "PING") == "PONG";
-    if let Err(error) = await_readiness(&mut server, is_ready) {
-        kill_all(&mut server);
-        panic!("Redis: {error}\n{}", fs::read_to_string(folder.join("log")).unwrap_or_default());
-    }
-    server
 }
 
 fn client(folder: &Path, port: u16, options: &RedisOptions, command: &str) -> String {

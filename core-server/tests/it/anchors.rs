@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytestring::ByteString;
 use key_service::chain::{computed, vendor_attribute};
 use kmip_protocol::attribute::{Attribute, AttributeReference, AttributeType, Attributes, CustomValue};
 use kmip_protocol::enumeration::*;
@@ -18,7 +19,17 @@ const CLOSED: &str = r#"krypton_core_closed_tenants_total{reason="denied"}"#;
 const OVERDUE: &str = r#"krypton_core_closed_tenants_total{reason="unreachable"}"#;
 const PROVED: &str = r#"krypton_core_root_probes_total{outcome="proved"}"#;
 
-/// A Core that proves often and waits for short leases only.
+/// A Core that proves often and waits for short leases only, an operator, and a tenant with two anchors: `acme` and `acme-2`.
+async fn two_anchors() -> (Rig, Party, Chain, ByteString) {
+    let rig = rig().await;
+    let operator = rig.operator();
+    let acme = operator.provision("acme").await;
+    let second = operator.add_l1("acme", "software:acme-2").await;
+    operator.add_anchor(&acme.l2, &second).await.unwrap();
+    (rig, operator, acme, second)
+}
+
+/// The Core alone.
 async fn rig() -> Rig {
     let mut rig = Rig::stopped();
     rig.front = "requests = { lease_time_seconds = 1, longest_lease_seconds = 1 }".to_owned();
@@ -70,11 +81,7 @@ async fn any_anchor_opens_the_tenant() {
 
 #[tokio::test]
 async fn an_anchor_that_refuses_closes_the_tenant_once() {
-    let rig = rig().await;
-    let operator = rig.operator();
-    let acme = operator.provision("acme").await;
-    let second = operator.add_l1("acme", "software:acme-2").await;
-    operator.add_anchor(&acme.l2, &second).await.unwrap();
+    let (rig, _, acme, _) = two_anchors().await;
     let gateway = rig.gateway("acme-gateway");
     gateway.wrap(&acme.l3, &object(), b"x").await.unwrap();
     rig.await_metric(PROVED, 4).await;
@@ -103,11 +110,7 @@ async fn an_anchor_that_refuses_closes_the_tenant_once() {
 
 #[tokio::test]
 async fn a_tenant_is_overdue_when_all_its_anchors_are_lost() {
-    let rig = rig().await;
-    let operator = rig.operator();
-    let acme = operator.provision("acme").await;
-    let second = operator.add_l1("acme", "software:acme-2").await;
-    operator.add_anchor(&acme.l2, &second).await.unwrap();
+    let (rig, _, acme, _) = two_anchors().await;
     let gateway = rig.gateway("acme-gateway");
     gateway.wrap(&acme.l3, &object(), b"x").await.unwrap();
     rig.await_metric(PROVED, 4).await;
@@ -249,11 +252,7 @@ async fn only_fit_anchors_are_taken_and_the_last_one_stays() {
 
 #[tokio::test]
 async fn revoking_one_anchor_leaves_the_others_and_revoking_the_l2_leaves_none() {
-    let rig = rig().await;
-    let operator = rig.operator();
-    let acme = operator.provision("acme").await;
-    let second = operator.add_l1("acme", "software:acme-2").await;
-    operator.add_anchor(&acme.l2, &second).await.unwrap();
+    let (rig, operator, acme, second) = two_anchors().await;
     let gateway = rig.gateway("acme-gateway");
     let lease = || ObtainLeaseRequest { unique_identifier: named(&acme.l3) };
     gateway.call(lease()).await.unwrap();
@@ -282,11 +281,7 @@ async fn revoking_one_anchor_leaves_the_others_and_revoking_the_l2_leaves_none()
 
 #[tokio::test]
 async fn revoking_all_anchors_closes_the_tenant_for_good() {
-    let rig = rig().await;
-    let operator = rig.operator();
-    let acme = operator.provision("acme").await;
-    let second = operator.add_l1("acme", "software:acme-2").await;
-    operator.add_anchor(&acme.l2, &second).await.unwrap();
+    let (rig, operator, acme, second) = two_anchors().await;
     let gateway = rig.gateway("acme-gateway");
     gateway.wrap(&acme.l3, &object(), b"x").await.unwrap();
     for l1 in [&acme.l1, &second] {
@@ -299,11 +294,7 @@ async fn revoking_all_anchors_closes_the_tenant_for_good() {
 
 #[tokio::test]
 async fn operators_see_what_is_open_and_by_which_anchor() {
-    let rig = rig().await;
-    let operator = rig.operator();
-    let acme = operator.provision("acme").await;
-    let second = operator.add_l1("acme", "software:acme-2").await;
-    operator.add_anchor(&acme.l2, &second).await.unwrap();
+    let (rig, operator, acme, second) = two_anchors().await;
     let flag = |name, value| vendor_attribute(name, CustomValue::Boolean(value));
     let text = |name, value: &str| vendor_attribute(name, CustomValue::Text(value.into()));
     let standing = |value| vec![text(computed::STANDING, value)];

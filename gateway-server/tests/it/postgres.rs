@@ -1,6 +1,6 @@
 //! Gateways on a PostgreSQL that they share.
 
-use test_servers::Postgres;
+use test_servers::{Postgres, Server};
 
 use crate::backup::{Backups, what_was_destroyed_stays_destroyed};
 use crate::edited_store::{Bits, edited_records_are_refused, flipped_bits_are_refused};
@@ -27,16 +27,8 @@ impl Database for OnPostgres {
         self.server.url(&self.name)
     }
 
-    fn stop(&mut self) {
-        self.server.stop();
-    }
-
-    fn kill9(&mut self) {
-        self.server.kill9();
-    }
-
-    fn restart(&mut self) {
-        self.server.restart();
+    fn server(&mut self) -> &mut Server {
+        &mut self.server
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use test_servers::Redis;
+use test_servers::{Redis, Server};
 
 use crate::backup::{Backups, what_was_destroyed_stays_destroyed};
 use crate::edited_store::{Bits, edited_records_are_refused, flipped_bits_are_refused};
@@ -15,16 +15,8 @@ impl Database for Redis {
         Redis::url(self)
     }
 
-    fn stop(&mut self) {
-        Redis::stop(self);
-    }
-
-    fn kill9(&mut self) {
-        Redis::kill9(self);
-    }
-
-    fn restart(&mut self) {
-        Redis::restart(self);
+    fn server(&mut self) -> &mut Server {
+        self
     }
 }
 
@@ -34,16 +26,16 @@ impl Backups for Redis {
 
     fn back_up(&mut self, system: &mut System, name: &str) -> PathBuf {
         let backup = system.run().join(name);
-        Redis::stop(self);
+        self.stop();
         Redis::back_up(self, &backup);
-        Redis::restart(self);
+        self.restart();
         backup
     }
 
     fn restore(&mut self, _: &mut System, backup: &PathBuf) {
-        Redis::stop(self);
+        self.stop();
         Redis::restore(self, backup);
-        Redis::restart(self);
+        self.restart();
     }
 }
 

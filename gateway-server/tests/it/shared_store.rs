@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use kmip_protocol::attribute::Attribute;
 use kmip_protocol::enumeration::{ResultReason, State};
 use kmip_protocol::operation::Response;
+use test_servers::Server;
 use tokio::task::JoinSet;
 
 use crate::application::{Application, Failure};
@@ -17,12 +18,8 @@ use crate::system::{System, eventually, rounds};
 pub trait Database {
     /// Where Gateways find it.
     fn url(&self) -> String;
-    /// Ends it in order.
-    fn stop(&mut self);
-    /// Kills it in the middle of whatever it does.
-    fn kill9(&mut self);
-    /// Starts it again.
-    fn restart(&mut self);
+    /// Its server, to be stopped, killed and started again.
+    fn server(&mut self) -> &mut Server;
 }
 
 /// How long a client may wait to be told that the store is away.
@@ -111,7 +108,7 @@ pub async fn outages_are_survived(database: &mut impl Database) {
     let acme = system.application("acme");
     let kept = acme.create("kept").await.unwrap();
 
-    database.stop();
+    database.server().stop();
     for attempt in 0..3 {
         let name = format!("never-{attempt}");
         let failures = [
@@ -127,7 +124,7 @@ pub async fn outages_are_survived(database: &mut impl Database) {
             );
         }
     }
-    database.restart();
+    database.server().restart();
     let bytes = eventually(async || acme.get(&kept).await).await;
     assert_eq!(bytes.expose().len(), 32);
     let made = eventually(async || acme.create("again").await).await;
@@ -151,8 +148,8 @@ pub async fn kills_lose_nothing(database: &mut impl Database) {
     let acme = Arc::new(system.application("acme"));
     let mut known = Known::default();
     for round in 0..rounds(3, 100) {
-        let new = load_until_killed(&acme, round, || database.kill9()).await;
-        database.restart();
+        let new = load_until_killed(&acme, round, || database.server().kill9()).await;
+        database.server().restart();
         eventually(async || acme.create(&format!("{round}-back")).await).await;
         new.assert_whole(&acme).await;
         known.extend(new);

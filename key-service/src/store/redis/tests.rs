@@ -169,9 +169,10 @@ async fn no_answer_is_that_of_another_request() {
     let redis = Redis::start();
     let store =
         Arc::new(open(&format!("{}?connections=1&request_timeout_milliseconds=40", redis.url())).await);
+    let patient = open(&redis.url()).await;
     for number in 0..KEYS {
         let record = with(record("t", &format!("k{number}"), number), [name(&format!("n{number}"))]);
-        store.commit(vec![insert(&record)]).await.unwrap();
+        patient.commit(vec![insert(&record)]).await.unwrap();
     }
     let reader = |number: u64| {
         let store = Arc::clone(&store);
