@@ -55,15 +55,15 @@ pub(super) async fn obtain(
         return Err(Fault::new(ResultReason::Sensitive, "the object is sensitive: it leaves only wrapped"));
     }
     if wrapping::is_wrapped(&object) && !stays_wrapped {
-        wrapping::unwrap(context, &mut object).await?;
+        Box::pin(wrapping::unwrap(context, &mut object)).await?;
     }
     if let Some(wanted) =
         form.key_format_type.or_else(|| key_material::known_format(&object, context.version))
     {
-        object = converted(context, record, object, wanted).await?;
+        object = Box::pin(converted(context, record, object, wanted)).await?;
     }
     if let Some(specification) = form.key_wrapping_specification {
-        wrapping::wrap(context, record, &mut object, specification).await?;
+        Box::pin(wrapping::wrap(context, record, &mut object, specification)).await?;
     }
     note_served(context, record).await?;
     Ok(object)

@@ -106,59 +106,74 @@ pub const HANDLED: &[Operation] = &[
     Operation::SignatureVerify,
 ];
 
-/// Does an operation.
+/// Does an operation. Each is on the heap in a place of its own size: otherwise every request would carry, and copy, room for the
+/// largest of them.
 ///
 /// # Errors
 /// What the client is told.
 pub async fn handle(context: &mut Context<'_>, request: Request) -> Result<Response, Fault> {
     Ok(match request {
-        Request::Activate(request) => activate::handle(context, request).await?.into(),
-        Request::AddAttribute(request) => add_attribute::handle(context, request).await?.into(),
-        Request::AdjustAttribute(request) => adjust_attribute::handle(context, request).await?.into(),
-        Request::Archive(request) => archive::handle(context, request).await?.into(),
+        Request::Activate(request) => Box::pin(activate::handle(context, request)).await?.into(),
+        Request::AddAttribute(request) => Box::pin(add_attribute::handle(context, request)).await?.into(),
+        Request::AdjustAttribute(request) => {
+            Box::pin(adjust_attribute::handle(context, request)).await?.into()
+        }
+        Request::Archive(request) => Box::pin(archive::handle(context, request)).await?.into(),
         Request::Cancel(_) => cancel::handle()?.into(),
-        Request::Check(request) => check::handle(context, request).await?.into(),
-        Request::Create(request) => create::handle(context, request).await?.into(),
-        Request::CreateKeyPair(request) => create_key_pair::handle(context, request).await?.into(),
-        Request::CreateSplitKey(request) => create_split_key::handle(context, request).await?.into(),
-        Request::Decrypt(request) => decrypt::handle(context, request).await?.into(),
-        Request::DeleteAttribute(request) => delete_attribute::handle(context, request).await?.into(),
-        Request::DeriveKey(request) => derive_key::handle(context, request).await?.into(),
-        Request::Destroy(request) => destroy::handle(context, request).await?.into(),
+        Request::Check(request) => Box::pin(check::handle(context, request)).await?.into(),
+        Request::Create(request) => Box::pin(create::handle(context, request)).await?.into(),
+        Request::CreateKeyPair(request) => Box::pin(create_key_pair::handle(context, request)).await?.into(),
+        Request::CreateSplitKey(request) => {
+            Box::pin(create_split_key::handle(context, request)).await?.into()
+        }
+        Request::Decrypt(request) => Box::pin(decrypt::handle(context, request)).await?.into(),
+        Request::DeleteAttribute(request) => {
+            Box::pin(delete_attribute::handle(context, request)).await?.into()
+        }
+        Request::DeriveKey(request) => Box::pin(derive_key::handle(context, request)).await?.into(),
+        Request::Destroy(request) => Box::pin(destroy::handle(context, request)).await?.into(),
         Request::DiscoverVersions(request) => discover_versions::handle(&request)?.into(),
-        Request::Encrypt(request) => encrypt::handle(context, request).await?.into(),
-        Request::Export(request) => export::handle(context, request).await?.into(),
-        Request::Get(request) => get::handle(context, request).await?.into(),
-        Request::GetAttributeList(request) => get_attribute_list::handle(context, request).await?.into(),
-        Request::GetAttributes(request) => get_attributes::handle(context, request).await?.into(),
-        Request::GetUsageAllocation(request) => get_usage_allocation::handle(context, request).await?.into(),
+        Request::Encrypt(request) => Box::pin(encrypt::handle(context, request)).await?.into(),
+        Request::Export(request) => Box::pin(export::handle(context, request)).await?.into(),
+        Request::Get(request) => Box::pin(get::handle(context, request)).await?.into(),
+        Request::GetAttributeList(request) => {
+            Box::pin(get_attribute_list::handle(context, request)).await?.into()
+        }
+        Request::GetAttributes(request) => Box::pin(get_attributes::handle(context, request)).await?.into(),
+        Request::GetUsageAllocation(request) => {
+            Box::pin(get_usage_allocation::handle(context, request)).await?.into()
+        }
         Request::Hash(request) => hash::handle(context, request)?.into(),
-        Request::Import(request) => import::handle(context, request).await?.into(),
+        Request::Import(request) => Box::pin(import::handle(context, request)).await?.into(),
         Request::Interop(request) => interop::handle(&request)?.into(),
-        Request::JoinSplitKey(request) => join_split_key::handle(context, request).await?.into(),
-        Request::Locate(request) => locate::handle(context, request).await?.into(),
+        Request::JoinSplitKey(request) => Box::pin(join_split_key::handle(context, request)).await?.into(),
+        Request::Locate(request) => Box::pin(locate::handle(context, request)).await?.into(),
         Request::Log(request) => log::handle(context, &request)?.into(),
-        Request::Mac(request) => mac::handle(context, request).await?.into(),
-        Request::MacVerify(request) => mac_verify::handle(context, request).await?.into(),
-        Request::ModifyAttribute(request) => modify_attribute::handle(context, request).await?.into(),
-        Request::ObtainLease(request) => obtain_lease::handle(context, request).await?.into(),
+        Request::Mac(request) => Box::pin(mac::handle(context, request)).await?.into(),
+        Request::MacVerify(request) => Box::pin(mac_verify::handle(context, request)).await?.into(),
+        Request::ModifyAttribute(request) => {
+            Box::pin(modify_attribute::handle(context, request)).await?.into()
+        }
+        Request::ObtainLease(request) => Box::pin(obtain_lease::handle(context, request)).await?.into(),
         Request::Ping(_) => ping::handle()?.into(),
         Request::Pkcs11(request) => pkcs11::handle(context, &request)?.into(),
         Request::Poll(_) => poll::handle()?.into(),
         Request::Process(_) => process::handle()?.into(),
         Request::Query(request) => query::handle(context, &request)?.into(),
         Request::QueryAsynchronousRequests(_) => query_asynchronous_requests::handle()?.into(),
-        Request::ReKey(request) => re_key::handle(context, request).await?.into(),
-        Request::ReKeyKeyPair(request) => re_key_key_pair::handle(context, request).await?.into(),
-        Request::Recover(request) => recover::handle(context, request).await?.into(),
-        Request::Register(request) => register::handle(context, request).await?.into(),
-        Request::Revoke(request) => revoke::handle(context, request).await?.into(),
+        Request::ReKey(request) => Box::pin(re_key::handle(context, request)).await?.into(),
+        Request::ReKeyKeyPair(request) => Box::pin(re_key_key_pair::handle(context, request)).await?.into(),
+        Request::Recover(request) => Box::pin(recover::handle(context, request)).await?.into(),
+        Request::Register(request) => Box::pin(register::handle(context, request)).await?.into(),
+        Request::Revoke(request) => Box::pin(revoke::handle(context, request)).await?.into(),
         Request::RngRetrieve(request) => rng_retrieve::handle(context, &request)?.into(),
         Request::RngSeed(request) => rng_seed::handle(&request)?.into(),
-        Request::SetAttribute(request) => set_attribute::handle(context, request).await?.into(),
+        Request::SetAttribute(request) => Box::pin(set_attribute::handle(context, request)).await?.into(),
         Request::SetEndpointRole(request) => set_endpoint_role::handle(&request)?.into(),
-        Request::Sign(request) => sign::handle(context, request).await?.into(),
-        Request::SignatureVerify(request) => signature_verify::handle(context, request).await?.into(),
+        Request::Sign(request) => Box::pin(sign::handle(context, request)).await?.into(),
+        Request::SignatureVerify(request) => {
+            Box::pin(signature_verify::handle(context, request)).await?.into()
+        }
         _ => return Err(Fault::operation_not_supported()),
     })
 }
