@@ -18,6 +18,9 @@ RUN_TESTS = $(CARGO) test --workspace --quiet --bins --lib --tests
 RUN_ALL_TESTS = $(RUN_TESTS) -- --include-ignored
 endif
 
+# What `krypton dev` starts.
+RELEASE = $(CARGO) build --release -p core-server -p gateway-server -p operator-cli --bins
+
 .PHONY: help run test conformance bench fuzz check soak protocol setup-build setup-test
 
 help:
@@ -25,7 +28,7 @@ help:
 
 run: setup-build ## run Core and Gateway here for development, state under run/, until Ctrl-C
 	@echo "run: building the release"
-	@$(CARGO) build --release -p core-server -p gateway-server -p operator-cli --bins
+	@$(RELEASE)
 	@exec $(BIN)/release/krypton dev --dir run
 
 test: setup-test ## run all tests
@@ -43,6 +46,7 @@ conformance: setup-build ## run the black-box suite: OASIS cases, hostile input,
 
 bench: setup-build ## run the benchmarks
 	@echo "bench: building and running the benchmarks"
+	@$(RELEASE)
 	@$(CARGO) bench --workspace --benches
 
 fuzz: setup-build ## fuzz everything that reads bytes of a peer or a store (RUNS=1000000 each)
@@ -66,6 +70,9 @@ soak: setup-test ## run the long form of every fault and kill test
 	@echo "soak: running all tests in their long form (KRYPTON_SOAK=1)"
 	@$(BUILD)
 	@KRYPTON_SOAK=1 $(RUN_ALL_TESTS)
+	@echo "soak: searching the memory of release builds for keys"
+	@$(RELEASE)
+	@$(CARGO) test --release --quiet -p gateway-server --test it -- secrets::
 
 protocol: setup-build ## write docs/PROTOCOL.md from the operations table
 	@echo "protocol: writing docs/PROTOCOL.md"
