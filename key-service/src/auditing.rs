@@ -135,9 +135,12 @@ impl<'a> Recorder<'a> {
     }
 
     /// Says what is about to be done and cannot be taken back.
-    pub(crate) async fn intend(&self, operation: Operation, response: &Response) -> Result<(), Fault> {
-        let object = subject::answered(response).map(|object| bounded(object));
-        let event = self.event(name(operation), object, Outcome::Intent);
+    pub(crate) async fn intend(
+        &self,
+        operation: Operation,
+        object: Option<&ByteString>,
+    ) -> Result<(), Fault> {
+        let event = self.event(name(operation), object.map(|object| bounded(object)), Outcome::Intent);
         Ok(self.service.audit.record(event).await?)
     }
 

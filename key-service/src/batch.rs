@@ -19,6 +19,7 @@ use kmip_protocol::operation::{Operation, Request, Response};
 use kmip_protocol::version::{SUPPORTED, V1_0};
 use kmip_ttlv::{Limits, SecretBuffer, Writer};
 
+use crate::audit_log::subject;
 use crate::auditing::{Recorder, Weight};
 use crate::context::Context;
 use crate::fault::Fault;
@@ -164,6 +165,7 @@ impl Batch<'_> {
         let commits_each = option != BatchErrorContinuationOption::Undo || items.len() == 1;
         let mut context = Context::new(self.service, self.principal, self.header.protocol_version);
         context.commits_each = commits_each;
+        context.recorder = Some(self.recorder);
         context.client_correlation_value = self.header.client_correlation_value.clone();
         let mut room = Room::new(self.header, items, self.service.settings.maximum_response_bytes);
         let mut answers: Vec<ResponseBatchItem> = Vec::with_capacity(items.len());
@@ -274,7 +276,9 @@ impl Batch<'_> {
         room: &mut Room,
     ) -> Result<Response, Fault> {
         let version = self.header.protocol_version;
-        let (mut attempt, mut intended) = (0, !commit || Weight::of(operation) != Weight::Irrevocable);
+        let is_to_be_intended = commit && Weight::of(operation) == Weight::Irrevocable;
+        context.is_intended = false;
+        let mut attempt = 0;
         loop {
             let request =
                 item.decode(operation, self.limits, version).unwrap_or(Err(unreachable_payload()))?;
@@ -286,9 +290,12 @@ impl Batch<'_> {
                 }
                 room.measure(item, &response).map(|taken| (response, taken))
             });
-            if let (Ok((response, _)), false) = (&outcome, intended) {
-                match self.recorder.intend(operation, response).await {
-                    Ok(()) => intended = true,
+            if let Ok((response, _)) = &outcome
+                && is_to_be_intended
+                && !context.is_intended
+            {
+                match self.recorder.intend(operation, subject::answered(response)).await {
+                    Ok(()) => context.is_intended = true,
                     Err(fault) => outcome = Err(fault),
                 }
             }

@@ -7,9 +7,10 @@ use bytestring::ByteString;
 use kmip_protocol::enumeration::UniqueIdentifierPlaceholder;
 use kmip_protocol::identifier::UniqueIdentifier;
 use kmip_protocol::object::ManagedObject;
-use kmip_protocol::operation::Response;
+use kmip_protocol::operation::{Operation, Response};
 use kmip_protocol::{Version, lifecycle};
 
+use crate::auditing::Recorder;
 use crate::fault::Fault;
 use crate::lifecycle_dates;
 use crate::port::{Change, IndexKey, Position, SealerError, StoreError};
@@ -36,6 +37,10 @@ pub struct Context<'a> {
     notes: Mutex<Vec<(&'static str, ByteString)>>,
     /// Whether each item of the batch commits its own changes.
     pub(crate) commits_each: bool,
+    /// Records what an item is about to do.
+    pub(crate) recorder: Option<&'a Recorder<'a>>,
+    /// Whether the item has said in the audit log what it is about to do.
+    pub(crate) is_intended: bool,
 }
 
 impl<'a> Context<'a> {
@@ -53,7 +58,26 @@ impl<'a> Context<'a> {
             vault_keys,
             notes: Mutex::default(),
             commits_each: true,
+            recorder: None,
+            is_intended: false,
         }
+    }
+
+    /// Says in the audit log what is about to be done. For an operation that cannot be taken back and does its work by itself, not
+    /// by changes of this context: before those it is said anyway.
+    ///
+    /// # Errors
+    /// If the log does not take it: then it must not be done. Or the batch succeeds or fails as a whole, which that cannot.
+    pub async fn intend(&mut self, operation: Operation, object: &ByteString) -> Result<(), Fault> {
+        if !self.commits_each {
+            let message = "this cannot be undone, and so is not done in a batch that is to be undone when an item fails";
+            return Err(Fault::feature_not_supported(message));
+        }
+        if let Some(recorder) = self.recorder.filter(|_| !self.is_intended) {
+            recorder.intend(operation, Some(object)).await?;
+        }
+        self.is_intended = true;
+        Ok(())
     }
 
     /// Seals an object for the record that will hold it.

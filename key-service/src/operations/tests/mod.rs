@@ -7,6 +7,7 @@ mod batches;
 mod certificates;
 mod cryptography;
 mod guards;
+mod intents;
 mod keys;
 mod known_answers;
 mod lifecycle;
