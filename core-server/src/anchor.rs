@@ -227,6 +227,7 @@ mod tests {
     use key_service::memory::{LockedMemory, MemoryKind};
 
     use super::*;
+    use crate::root::Plaintext;
 
     /// A root that does what its location says.
     struct Acting {
@@ -236,7 +237,7 @@ mod tests {
 
     #[async_trait]
     impl RootOfTrust for Acting {
-        async fn seal(&self, _: &[u8], _: &LockedSecret) -> Result<Bytes, RootError> {
+        async fn seal(&self, _: &[u8], _: &Arc<Plaintext>) -> Result<Bytes, RootError> {
             Err(RootError::Damaged)
         }
 

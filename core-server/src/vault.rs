@@ -4,6 +4,7 @@
 //! own: [`forget`](Vault::forget) takes the place away, so that a key which was being opened meanwhile is wiped
 //! instead of used. A forgotten key is zeroized at once, whoever still holds it.
 
+mod copies;
 mod error;
 mod places;
 #[cfg(test)]
@@ -23,13 +24,15 @@ use key_service::record::Record;
 use kmip_protocol::attribute::AttributeType;
 use kmip_protocol::codec::DateTime;
 use kmip_protocol::enumeration::State;
+use tokio::sync::Notify;
 
 use crate::anchor::{self, Anchor, AnchorBook, Report, Standing};
 use crate::audit::{record_opening, record_own};
 use crate::chain::{self, Level, REGION, associated_data};
 use crate::metrics::Metrics;
-use crate::root::{RootError, Roots};
+use crate::root::{Plaintext, RootError, RootOfTrust, Roots};
 use crate::uses::{UseBook, Uses};
+use copies::Copies;
 pub use error::VaultError;
 use places::{Place, Places};
 
@@ -44,6 +47,7 @@ pub struct Vault {
     metrics: Metrics,
     anchors: AnchorBook,
     uses: UseBook,
+    copies: Arc<Copies>,
     places: RwLock<Places>,
 }
 
@@ -61,6 +65,7 @@ pub struct UnsealedKey {
     /// What everything that this key seals is bound to; the rest is appended.
     binding: Vec<u8>,
     secret: RwLock<Option<LockedSecret>>,
+    wiped: Notify,
 }
 
 /// The anchors of an open L2.
@@ -88,8 +93,8 @@ impl Vault {
         metrics: Metrics,
     ) -> Self {
         let anchors = AnchorBook::new(metrics.clone());
-        let (uses, places) = (UseBook::default(), RwLock::default());
-        Self { store, roots, memory, clock, entropy, audit, metrics, anchors, uses, places }
+        let (uses, copies, places) = (UseBook::default(), Arc::default(), RwLock::default());
+        Self { store, roots, memory, clock, entropy, audit, metrics, anchors, uses, copies, places }
     }
 
     /// How often L3s have been used.
@@ -152,7 +157,7 @@ impl Vault {
             Level::L1 => {
                 self.require_active(parent)?;
                 let location = chain::location(parent).ok_or(VaultError::Missing)?;
-                Ok(self.roots.open(location)?.seal(&associated_data, &secret).await?)
+                Ok(self.roots.open(location)?.seal(&associated_data, &Plaintext::new(secret)).await?)
             }
             _ => {
                 let tenant = chain::tenant(parent).ok_or(VaultError::Missing)?;
@@ -301,19 +306,40 @@ impl Vault {
     /// Seals an open L2 under one L1 more, which has to open it again at once.
     ///
     /// # Errors
-    /// If the L1 is not Active, or does not do its work.
+    /// If the L1 is not Active, or does not do its work; or the L2 is wiped meanwhile.
     pub async fn seal_under(&self, key: &UnsealedKey, l1: &Record) -> Result<Sealed, VaultError> {
         self.require_active(l1)?;
         let root = self.roots.open(chain::location(l1).ok_or(VaultError::Missing)?)?;
         let binding = binding(&key.record, &l1.unique_identifier).ok_or(VaultError::Missing)?;
-        // A copy: the key itself may be wiped while the root works.
-        let secret = key.with(|bytes| self.memory.store(bytes)).ok_or(VaultError::Restless)??;
-        let envelope = root.seal(&binding, &secret).await?;
+        let envelope = self.seal_copy(key, &*root, &binding).await?;
         let opened = root.unseal(&binding, &envelope).await?;
-        if opened.expose() != secret.expose() {
-            return Err(VaultError::Damaged);
+        match key.with(|bytes| opened.expose() == bytes) {
+            Some(true) => Ok(Sealed { key: l1.unique_identifier.clone(), envelope }),
+            Some(false) => Err(VaultError::Damaged),
+            None => Err(VaultError::Restless),
         }
-        Ok(Sealed { key: l1.unique_identifier.clone(), envelope })
+    }
+
+    /// Has a root seal a copy of a key: the key itself may be wiped while the root works. Then the copy goes with this attempt; where
+    /// the root is just working with it, whoever closes the tenant waits until it is [returned](Self::copies_returned).
+    async fn seal_copy(
+        &self,
+        key: &UnsealedKey,
+        root: &dyn RootOfTrust,
+        binding: &[u8],
+    ) -> Result<Bytes, VaultError> {
+        let wiped = key.wiped.notified();
+        let copy = key.with(|bytes| self.memory.store(bytes).map(|copy| self.copies.lend(copy, &key.tenant)));
+        let copy = copy.ok_or(VaultError::Restless)??;
+        tokio::select! {
+            sealed = root.seal(binding, &copy) => Ok(sealed?),
+            () = wiped => Err(VaultError::Restless),
+        }
+    }
+
+    /// Waits until no root works with a copy of a key of a tenant. One that was wiped is copied no more.
+    pub async fn copies_returned(&self, tenant: &str) {
+        self.copies.returned(tenant).await;
     }
 
     /// Keys that are open now.
@@ -444,6 +470,7 @@ impl UnsealedKey {
             closes,
             binding,
             secret: RwLock::new(Some(secret)),
+            wiped: Notify::new(),
         }
     }
 
@@ -487,6 +514,7 @@ impl UnsealedKey {
     fn wipe(&self) {
         // The memory is zeroized as it is given back.
         self.secret.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.wiped.notify_waiters();
         keys_taken_back();
     }
 

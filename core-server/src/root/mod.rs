@@ -3,6 +3,7 @@
 mod pkcs11;
 mod software;
 
+use std::any::Any;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ pub trait RootOfTrust: Send + Sync {
     ///
     /// # Errors
     /// If the root cannot be reached or refuses.
-    async fn seal(&self, associated_data: &[u8], plaintext: &LockedSecret) -> Result<Bytes, RootError>;
+    async fn seal(&self, associated_data: &[u8], plaintext: &Arc<Plaintext>) -> Result<Bytes, RootError>;
 
     /// Opens what [`seal`](Self::seal) made, straight into locked memory.
     ///
@@ -38,6 +39,30 @@ pub trait RootOfTrust: Send + Sync {
 
     /// What this root stands and falls with: roots of the same home cannot be reached together.
     fn home(&self) -> String;
+}
+
+/// What a root is to seal. Roots share it and make no copy, so that whoever lent it learns when it is gone.
+pub struct Plaintext {
+    secret: LockedSecret,
+    /// Dropped after the secret.
+    _watched: Option<Box<dyn Any + Send + Sync>>,
+}
+
+impl Plaintext {
+    /// A secret that nobody else waits for.
+    pub fn new(secret: LockedSecret) -> Arc<Self> {
+        Arc::new(Self { secret, _watched: None })
+    }
+
+    /// A secret, and what is dropped once it is wiped.
+    pub fn watched(secret: LockedSecret, until: Box<dyn Any + Send + Sync>) -> Self {
+        Self { secret, _watched: Some(until) }
+    }
+
+    /// The bytes.
+    pub fn expose(&self) -> &[u8] {
+        self.secret.expose()
+    }
 }
 
 /// Why a root did not do its work.

@@ -22,7 +22,7 @@ use key_service::crypto::{Entropy, SystemEntropy};
 use key_service::memory::{LockedMemory, LockedSecret};
 use zeroize::Zeroizing;
 
-use super::{RootError, RootOfTrust};
+use super::{Plaintext, RootError, RootOfTrust};
 use location::{KeyName, Location, ModuleChoice, TokenAddress};
 use token::{Module, Token, judge};
 
@@ -101,10 +101,10 @@ pub(super) struct Pkcs11Root {
 
 #[async_trait]
 impl RootOfTrust for Pkcs11Root {
-    async fn seal(&self, associated_data: &[u8], plaintext: &LockedSecret) -> Result<Bytes, RootError> {
+    async fn seal(&self, associated_data: &[u8], plaintext: &Arc<Plaintext>) -> Result<Bytes, RootError> {
         let nonce = self.nonce()?;
-        let plaintext = self.memory.store(plaintext.expose())?;
-        let (key, associated_data) = (self.key.clone(), associated_data.to_vec());
+        let (key, associated_data, plaintext) =
+            (self.key.clone(), associated_data.to_vec(), Arc::clone(plaintext));
         let seal = move |session: &Session| {
             let key = find(session, &key)?;
             seal_in(session, key, nonce, &associated_data, plaintext.expose())

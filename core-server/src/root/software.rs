@@ -5,13 +5,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use key_service::crypto::{self, CryptoError, Entropy, SEALING_KEY_BYTES, SystemEntropy};
 use key_service::memory::{LockedMemory, LockedSecret};
 
-use super::{RootError, RootOfTrust};
+use super::{Plaintext, RootError, RootOfTrust};
 
 /// Bytes of a name at most.
 const MAXIMUM_NAME_BYTES: usize = 64;
@@ -78,7 +79,7 @@ impl SoftwareRoot {
 
 #[async_trait]
 impl RootOfTrust for SoftwareRoot {
-    async fn seal(&self, associated_data: &[u8], plaintext: &LockedSecret) -> Result<Bytes, RootError> {
+    async fn seal(&self, associated_data: &[u8], plaintext: &Arc<Plaintext>) -> Result<Bytes, RootError> {
         let seal = |key: &_| crypto::seal(key, associated_data, plaintext.expose(), &self.entropy);
         self.with_key(seal)?.map(Bytes::from).map_err(failed)
     }
@@ -140,7 +141,7 @@ mod tests {
         assert_eq!(fs::metadata(&root.path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(folder.path().join("l1")).unwrap().count(), 1, "no draft is left");
 
-        let sealed = root.seal(b"this", &memory.store(&[7; 32]).unwrap()).await.unwrap();
+        let sealed = root.seal(b"this", &Plaintext::new(memory.store(&[7; 32]).unwrap())).await.unwrap();
         root.create().unwrap();
         assert_eq!(root.unseal(b"this", &sealed).await.unwrap().expose(), [7; 32]);
         assert_eq!(root.unseal(b"that", &sealed).await.err(), Some(RootError::Damaged));

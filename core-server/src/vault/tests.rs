@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::sync::Mutex;
+
 use async_trait::async_trait;
 use key_service::chain::tenant_attribute;
 use key_service::guard::Guard;
@@ -130,6 +132,75 @@ async fn a_forgotten_key_is_zeroized_whoever_holds_it() {
         assert!(key.with(|_| ()).is_none() && rig.vault.opened("l2").is_none());
         assert_eq!(rig.vault.memory.used_bytes(), 0);
     }
+}
+
+/// A root that keeps what it is to seal, as a slow token does.
+struct Slow {
+    /// Where it works on when nobody waits for it any more, if it has begun.
+    works: Option<Arc<Mutex<Option<Arc<Plaintext>>>>>,
+    asked: Semaphore,
+}
+
+#[async_trait]
+impl RootOfTrust for Slow {
+    async fn seal(&self, _: &[u8], plaintext: &Arc<Plaintext>) -> Result<Bytes, RootError> {
+        if let Some(works) = &self.works {
+            *works.lock().unwrap() = Some(Arc::clone(plaintext));
+        }
+        self.asked.add_permits(1);
+        std::future::pending().await
+    }
+
+    async fn unseal(&self, _: &[u8], _: &[u8]) -> Result<LockedSecret, RootError> {
+        Err(RootError::Damaged)
+    }
+
+    async fn probe(&self) -> Result<(), RootError> {
+        Ok(())
+    }
+
+    fn home(&self) -> String {
+        "slow".to_owned()
+    }
+}
+
+impl Slow {
+    fn new(works: Option<&Arc<Mutex<Option<Arc<Plaintext>>>>>) -> Arc<Self> {
+        Arc::new(Self { works: works.cloned(), asked: Semaphore::new(0) })
+    }
+
+    /// Has it seal the open L2 of a rig, and closes the tenant meanwhile.
+    async fn is_closed_meanwhile(self: Arc<Self>, rig: &Rig) {
+        let (vault, key, root) = (Arc::clone(&rig.vault), rig.opened().await, Arc::clone(&self));
+        let sealing = tokio::spawn(async move { vault.seal_copy(&key, &*root, b"binding").await });
+        self.asked.acquire().await.unwrap().forget();
+        assert!(rig.vault.memory.used_bytes() > 0);
+        rig.vault.forget_tenant("acme");
+        assert_eq!(sealing.await.unwrap().err(), Some(VaultError::Restless));
+    }
+}
+
+#[tokio::test]
+async fn a_copy_that_waits_for_a_root_is_wiped_with_its_key() {
+    let rig = rig().await;
+    Slow::new(None).is_closed_meanwhile(&rig).await;
+    rig.vault.copies_returned("acme").await;
+    assert_eq!(rig.vault.memory.used_bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_copy_that_a_root_works_with_is_waited_for() {
+    let rig = rig().await;
+    let works = Arc::default();
+    Slow::new(Some(&works)).is_closed_meanwhile(&rig).await;
+    let vault = Arc::clone(&rig.vault);
+    let mut returned = tokio::spawn(async move { vault.copies_returned("acme").await });
+    rig.vault.copies_returned("globex").await;
+    let early = tokio::time::timeout(Duration::from_millis(50), &mut returned).await;
+    assert!(early.is_err() && rig.vault.memory.used_bytes() > 0);
+    works.lock().unwrap().take();
+    returned.await.unwrap();
+    assert_eq!(rig.vault.memory.used_bytes(), 0);
 }
 
 #[tokio::test]
