@@ -1,4 +1,5 @@
-//! `krypton revoke`: closes a service, a tenant, a Gateway or the whole region, for good, in plain KMIP.
+//! `krypton revoke`: closes a service, a tenant, a Gateway or the whole region, for good, in plain KMIP. Given again, it asks again for
+//! what is closed already: an earlier attempt may have failed after the Core had revoked, and before nobody could use the keys.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -25,12 +26,15 @@ use crate::tenant::{Chain, Key, chains};
 struct Part {
     name: String,
     keys: Vec<ByteString>,
+    /// How many of them were revoked before.
+    revoked_before: usize,
 }
 
 /// What has become of a part.
 struct Outcome {
     name: String,
     keys: Vec<ByteString>,
+    revoked_before: usize,
     milliseconds: u128,
     failure: Option<Error>,
 }
@@ -95,46 +99,57 @@ async fn close(operator: &Operator, part: Part, reason: Option<&str>) -> Outcome
         }
     }
     let milliseconds = started.elapsed().as_millis();
-    Outcome { name: part.name, keys: part.keys, milliseconds, failure }
+    let Part { name, keys, revoked_before } = part;
+    Outcome { name, keys, revoked_before, milliseconds, failure }
 }
 
 async fn parts(operator: &Operator, settings: &RevokeSettings) -> Result<Vec<Part>, Error> {
     if let Some(gateway) = &settings.gateway {
         let name = format!("gateway {gateway}");
-        return Ok(vec![Part { name, keys: vec![gateway_object(gateway)] }]);
+        return Ok(vec![Part { name, keys: vec![gateway_object(gateway)], revoked_before: 0 }]);
     }
     let Some(tenant) = &settings.tenant else {
         let all = chains(operator, None)
             .await?
             .into_iter()
-            .map(|(tenant, chain)| Part { name: tenant, keys: keys_of_tenant(&chain) });
+            .map(|(tenant, chain)| part(tenant, keys_of_tenant(&chain)));
         return Ok(all.filter(|part| !part.keys.is_empty()).collect());
     };
     let chain = chain_of(operator, tenant).await?;
-    let (name, keys) = match &settings.service {
-        Some(service) => (format!("{tenant}/{service}"), versions(&chain, service)),
-        None => (tenant.clone(), keys_of_tenant(&chain)),
+    let part = match &settings.service {
+        Some(service) => part(format!("{tenant}/{service}"), versions(&chain, service)),
+        None => part(tenant.clone(), keys_of_tenant(&chain)),
     };
-    if keys.is_empty() {
-        return Err(Error::Option("there is nothing left to revoke".to_owned()));
+    if part.keys.is_empty() {
+        return Err(Error::Option(
+            "there is nothing left to revoke: it is destroyed, or never was".to_owned(),
+        ));
     }
-    Ok(vec![Part { name, keys }])
+    Ok(vec![part])
+}
+
+/// What of these keys is to be revoked: all but what is destroyed.
+fn part<'a>(name: String, keys: impl Iterator<Item = &'a Key>) -> Part {
+    let mut part = Part { name, keys: Vec::new(), revoked_before: 0 };
+    for key in keys {
+        match key.state {
+            State::PreActive | State::Active | State::Deactivated => (),
+            State::Compromised => part.revoked_before += 1,
+            _ => continue,
+        }
+        part.keys.push(key.unique_identifier.clone());
+    }
+    part
 }
 
 /// All versions of a service's L3.
-fn versions(chain: &Chain, service: &str) -> Vec<ByteString> {
-    let of_service = |key: &&Key| key.service.as_deref() == Some(service);
-    revocable(chain.service_keys.iter().filter(of_service))
+fn versions<'a>(chain: &'a Chain, service: &str) -> impl Iterator<Item = &'a Key> {
+    chain.service_keys.iter().filter(move |key| key.service.as_deref() == Some(service))
 }
 
 /// The L2 closes the tenant whatever anchors it has; with the anchors revoked, nothing opens a copy of it here either.
-fn keys_of_tenant(chain: &Chain) -> Vec<ByteString> {
-    revocable(chain.tenant_keys.iter().chain(&chain.roots))
-}
-
-fn revocable<'a>(keys: impl Iterator<Item = &'a Key>) -> Vec<ByteString> {
-    let can_be = |key: &&Key| matches!(key.state, State::PreActive | State::Active | State::Deactivated);
-    keys.filter(can_be).map(|key| key.unique_identifier.clone()).collect()
+fn keys_of_tenant(chain: &Chain) -> impl Iterator<Item = &Key> {
+    chain.tenant_keys.iter().chain(&chain.roots)
 }
 
 fn report(outcomes: &[Outcome], whole: Duration, certificates: &[String], json: bool) {
@@ -146,6 +161,7 @@ fn report(outcomes: &[Outcome], whole: Duration, certificates: &[String], json: 
             .map(|outcome| {
                 json!({
                     "name": outcome.name,
+                    "revoked_before": outcome.revoked_before,
                     "milliseconds": outcome.milliseconds,
                     "failure": outcome.failure.as_ref().map(ToString::to_string),
                 })
@@ -163,6 +179,13 @@ fn report(outcomes: &[Outcome], whole: Duration, certificates: &[String], json: 
     }
     keys().for_each(|key| output::line(&format!("revoked {key}")));
     for outcome in outcomes {
+        if outcome.failure.is_none() && outcome.revoked_before > 0 {
+            let (before, of) = (outcome.revoked_before, outcome.keys.len());
+            output::line(&format!(
+                "{}: {before} of {of} were revoked before, and asked for again",
+                outcome.name
+            ));
+        }
         match &outcome.failure {
             None => output::line(&format!("{}: closed after {} ms", outcome.name, outcome.milliseconds)),
             Some(error) => {
@@ -189,7 +212,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_revoked_or_destroyed_is_not_revoked_again() {
+    fn all_but_what_is_destroyed_is_revoked_and_revoked_again() {
         let keys =
             [State::Active, State::Deactivated, State::Compromised, State::Destroyed].map(|state| Key {
                 unique_identifier: ByteString::from_static("k"),
@@ -200,6 +223,7 @@ mod tests {
                 facts: Box::default(),
                 service: Some(ByteString::from_static("s")),
             });
-        assert_eq!(revocable(keys.iter()).len(), 2);
+        let part = part("acme".to_owned(), keys.iter());
+        assert_eq!((part.keys.len(), part.revoked_before), (3, 1));
     }
 }

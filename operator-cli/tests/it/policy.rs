@@ -102,6 +102,8 @@ fn operators_apply_policies_and_expel_gateways() {
     let (revoked, told, text) = revoke(&["--gateway", "gateway-1"]);
     assert!(revoked, "{text}");
     assert_eq!(told["revoked"][0], "gateway:gateway-1");
+    let (revoked, told, text) = revoke(&["--gateway", "gateway-1"]);
+    assert!(revoked && told["revoked"][0] == "gateway:gateway-1", "asked for again: {text}");
     let (revoked, told, text) = revoke(&["--region"]);
     assert!(revoked, "{text}");
     let names: Vec<&Value> = told["parts"].as_array().unwrap().iter().map(|part| &part["name"]).collect();
