@@ -36,21 +36,14 @@ pub struct Settlement {
 }
 
 impl Settlement {
-    /// This one and that of keys that were recalled with it.
+    /// This one and that of keys that were recalled after these.
     pub(crate) fn with_recalled(mut self, other: Self) -> Self {
         self.recalled.extend(other.keys);
         let lives = other.lives.into_iter().filter(|life| !self.lives.contains(life));
         self.lives.extend(lives.collect::<Vec<_>>());
         self.waited_for_unknown |= other.waited_for_unknown;
-        self.took = self.took.max(other.took);
+        self.took += other.took;
         self
-    }
-
-    /// This one and that of keys that were revoked after these.
-    pub(crate) fn with_late(mut self, mut other: Self) -> Self {
-        self.keys.append(&mut other.keys);
-        let took = self.took + other.took;
-        Self { took, ..self.with_recalled(other) }
     }
 
     /// Whether any key was concerned.

@@ -3,7 +3,6 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
-use std::time::Duration;
 
 use bytestring::ByteString;
 use key_service::chain::{GATEWAY_PREFIX, gateway_object};
@@ -66,8 +65,6 @@ pub struct Gateways {
     admissions: HashMap<ByteString, Arc<Admission>>,
     leases: Arc<Leases>,
     clock: Arc<dyn Clock>,
-    /// How long other Cores of the store may take to notice, and the leases that they granted to end.
-    elsewhere: Duration,
 }
 
 impl Gateways {
@@ -76,10 +73,9 @@ impl Gateways {
         names: impl IntoIterator<Item = &'a str>,
         leases: Arc<Leases>,
         clock: Arc<dyn Clock>,
-        elsewhere: Duration,
     ) -> Self {
         let admissions = names.into_iter().map(|name| (ByteString::from(name), Arc::default())).collect();
-        Self { admissions, leases, clock, elsewhere }
+        Self { admissions, leases, clock }
     }
 
     /// The admission of a Gateway. One that is not configured is not here, and nobody sits for it.
@@ -120,9 +116,9 @@ impl Gateways {
         Ok(())
     }
 
-    /// Looks at the object of a Gateway that was changed: one that is no longer let in is expelled. Returns when each of its
-    /// lives has given up its keys, or its leases have ended, at the other Cores of the store as well.
-    pub async fn look_at(&self, record: &Arc<Record>) -> Option<Settlement> {
+    /// Looks at the object of a Gateway that was changed: one that is no longer let in is let in no more when this returns, and
+    /// expelled: the result ends when each of its lives has given up its keys, or its leases have ended.
+    pub fn judge(&self, record: &Arc<Record>) -> Option<impl Future<Output = Settlement> + Send + use<>> {
         let name = record.unique_identifier.strip_prefix(GATEWAY_PREFIX)?;
         if self.is_let_in(record) {
             return None;
@@ -131,22 +127,44 @@ impl Gateways {
             tracing::warn!(gateway = name, "the Gateway is revoked: it is let in no more");
         }
         // Also when it was closed before: whoever revokes twice waits twice.
-        let (settlement, ()) = tokio::join!(self.leases.expel(name), tokio::time::sleep(self.elsewhere));
-        Some(settlement)
+        let (leases, name) = (Arc::clone(&self.leases), ByteString::from(name));
+        Some(async move { leases.expel(&name).await })
     }
 
-    /// Looks for Gateways that were revoked through another Core, or by a date.
+    /// As [`judge`](Self::judge), of a Gateway whose object was changed elsewhere. One whose object cannot be read is let in no more.
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn refresh(self: &Arc<Self>, store: &dyn Store) -> Result<(), StoreError> {
+    pub async fn look_at(
+        &self,
+        gateway: &str,
+        store: &dyn Store,
+    ) -> Result<Option<impl Future<Output = Settlement> + Send + use<>>, StoreError> {
+        let record = match store.fetch(NAMESPACE, &gateway_object(gateway)).await {
+            Ok(Some(record)) => record,
+            Ok(None) => return Ok(None),
+            Err(StoreError::Damaged(what)) => {
+                tracing::error!(gateway, what, "the object of the Gateway is damaged");
+                let mut closed = gateway_record(gateway, &*self.clock);
+                closed.set(Attribute::State(State::Compromised));
+                Arc::new(closed)
+            }
+            Err(error) => return Err(error),
+        };
+        Ok(self.judge(&record))
+    }
+
+    /// Looks for Gateways that were revoked by a date.
+    ///
+    /// # Errors
+    /// If the store does not answer.
+    pub async fn refresh(&self, store: &dyn Store) -> Result<(), StoreError> {
         for (name, admission) in &self.admissions {
             let record = store.fetch(NAMESPACE, &gateway_object(name)).await?;
             match record {
                 Some(record) if admission.is_open() && !self.is_let_in(&record) => {
-                    let gateways = Arc::clone(self);
                     // Its leases may take their time to end; the others are not kept waiting.
-                    tokio::spawn(async move { gateways.look_at(&record).await });
+                    self.judge(&record).map(tokio::spawn);
                 }
                 Some(record) if !admission.is_open() && self.is_let_in(&record) => {
                     tracing::error!(gateway = %name, "the store says that a revoked Gateway is let in: it is older than it was");

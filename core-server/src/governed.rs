@@ -15,6 +15,7 @@ use kmip_protocol::enumeration::{NameType, ObjectType, State};
 use crate::audit::Settlements;
 use crate::chain::REGION;
 use crate::gateways::Gateways;
+use crate::membership::Membership;
 use crate::policy::Governance;
 
 /// The tenant under which a store keeps them.
@@ -67,57 +68,59 @@ pub(crate) fn gateway_record(name: &str, clock: &dyn Clock) -> Record {
 }
 
 /// What an operator sees: the chain, and these objects where they are named. A Gateway that is closed is expelled, and a policy
-/// put in force, before it is answered.
+/// put in force, at all Cores of the region before it is answered.
 pub struct GovernedStore {
-    store: Arc<dyn Store>,
-    gateways: Arc<Gateways>,
-    governance: Arc<Governance>,
-    settlements: Arc<Settlements>,
+    /// The chain, watched.
+    pub(crate) chain: Arc<dyn Store>,
+    /// Where these objects are.
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) membership: Arc<Membership>,
+    pub(crate) gateways: Arc<Gateways>,
+    pub(crate) governance: Arc<Governance>,
+    pub(crate) settlements: Arc<Settlements>,
 }
 
 impl GovernedStore {
-    /// `store`, with these objects in it.
-    pub fn new(
-        store: Arc<dyn Store>,
-        gateways: Arc<Gateways>,
-        governance: Arc<Governance>,
-        settlements: Arc<Settlements>,
-    ) -> Self {
-        Self { store, gateways, governance, settlements }
+    /// Sees to it that what has become of one of these objects binds this Core and its Gateways.
+    async fn bind(&self, record: &Arc<Record>) {
+        if &*record.unique_identifier == POLICY_OBJECT {
+            self.governance.adopt(record).await;
+        } else if let Some(expelled) = self.gateways.judge(record) {
+            self.settlements.keep(&record.unique_identifier, expelled.await);
+        }
     }
 }
 
 #[async_trait]
 impl Store for GovernedStore {
     fn below(&self) -> Option<&dyn Store> {
-        Some(&*self.store)
+        Some(&*self.chain)
     }
 
     async fn fetch(&self, tenant: &str, unique_identifier: &str) -> Result<Option<Arc<Record>>, StoreError> {
         let namespace = if is_governed(unique_identifier) { NAMESPACE } else { tenant };
-        self.store.fetch(namespace, unique_identifier).await
+        self.chain.fetch(namespace, unique_identifier).await
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
         let is_of_these = |record: &Arc<Record>| record.tenant == NAMESPACE;
         let changed: Vec<Arc<Record>> =
             changes.iter().map(Change::record).filter(|record| is_of_these(record)).cloned().collect();
-        if !changed.is_empty() && changed.len() < changes.len() {
+        if changed.is_empty() {
+            return self.chain.commit(changes).await;
+        }
+        if changed.len() < changes.len() {
             let mixed = "the chain is not changed together with Gateways or the policy";
             return Err(StoreError::Unavailable(mixed.to_owned()));
         }
         self.store.commit(changes).await?;
-        for record in &changed {
-            if &*record.unique_identifier == POLICY_OBJECT {
-                self.governance.adopt(record).await;
-            } else {
-                let settled = self.gateways.look_at(record).await;
-                settled
-                    .into_iter()
-                    .for_each(|settlement| self.settlements.keep(&record.unique_identifier, settlement));
+        let here = async {
+            for record in &changed {
+                self.bind(record).await;
             }
-        }
-        Ok(())
+        };
+        let ((), elsewhere) = tokio::join!(here, self.membership.settle());
+        elsewhere
     }
 
     async fn select(
@@ -127,7 +130,7 @@ impl Store for GovernedStore {
         after: Option<Position>,
         limit: usize,
     ) -> Result<Vec<Arc<Record>>, StoreError> {
-        let mut selected = self.store.select(tenant, key, after, limit).await?;
+        let mut selected = self.chain.select(tenant, key, after, limit).await?;
         // A search without any name or group is one for keys of the chain.
         if key.is_some() && tenant == REGION {
             selected.extend(self.store.select(NAMESPACE, key, after, limit).await?);

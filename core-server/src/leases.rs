@@ -20,12 +20,13 @@ use tokio::sync::{Notify, oneshot};
 use tokio::task::JoinSet;
 
 use crate::audit::Settlement;
+use crate::tombstones::Plot;
 
 /// How long to wait before a Gateway that has not confirmed is asked again, if it has a connection.
 const ASK_AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// How long a Gateway's Destroy waits for the other Gateways to forget the object, ...
-const FORGET_WITHIN: Duration = Duration::from_secs(1);
+pub(crate) const FORGET_WITHIN: Duration = Duration::from_secs(1);
 
 /// ... and how often each is told before its leases are recalled.
 const FORGET_ATTEMPTS: usize = 3;
@@ -52,6 +53,7 @@ pub struct Leases {
     maximum_lives: usize,
     grantor: Mutex<Grantor<ByteString, Life>>,
     lives: Mutex<Lives>,
+    leased: Mutex<Leased>,
     pushers: Mutex<HashMap<Life, Subscription>>,
     confirmed: Notify,
     grants: AtomicU64,
@@ -60,6 +62,11 @@ pub struct Leases {
 /// Lives of each Gateway, and until when the leases of each may live.
 #[derive(Default)]
 struct Lives(HashMap<ByteString, HashMap<ByteString, Duration>>);
+
+/// Whose the L3s are on which there are leases, and until when. So a closing finds every lease on a tenant, whatever has become of
+/// the records of its L3s: damaged, lost from an index, made a moment ago.
+#[derive(Default)]
+struct Leased(HashMap<ByteString, (Plot, Duration)>);
 
 /// The way to tell a life of a Gateway. When it is dropped, its connection is closed.
 struct Subscription {
@@ -91,24 +98,28 @@ impl Leases {
             grantor: Mutex::new(grantor),
             maximum_lives,
             lives: Mutex::default(),
+            leased: Mutex::default(),
             pushers: Mutex::default(),
             confirmed: Notify::new(),
             grants: AtomicU64::new(0),
         }
     }
 
-    /// Grants a lease on an L3; returns how long it is.
+    /// Grants a lease on an L3 of a service; returns how long it is.
     ///
     /// # Errors
     /// If the L3 was revoked, or too many lives of the Gateway hold leases: each of them delays every revocation.
-    pub fn grant(&self, key: &ByteString, life: &Life) -> Result<Duration, NoLease> {
+    pub fn grant(&self, key: &ByteString, of: &Plot, life: &Life) -> Result<Duration, NoLease> {
         let now = self.clock.monotonic();
         let ends = now + Drift::default().stretch(self.lease_time);
         if !lock(&self.lives).begin(life, ends, now, self.maximum_lives) {
             return Err(NoLease::TooManyLives);
         }
+        let is_cleaned = self.grants.fetch_add(1, Ordering::Relaxed).is_multiple_of(GRANTS_PER_CLEANING);
+        // Before the lease is there: whoever looks for it later finds it.
+        lock(&self.leased).begin(key, of, ends, is_cleaned.then_some(now));
         let mut grantor = self.grantor();
-        if self.grants.fetch_add(1, Ordering::Relaxed).is_multiple_of(GRANTS_PER_CLEANING) {
+        if is_cleaned {
             grantor.expire(now);
         }
         if grantor.grant(key, life, self.lease_time, now) {
@@ -155,6 +166,22 @@ impl Leases {
         self.grantor().leases(key, now).map(|(life, ends)| (life.clone(), ends.saturating_sub(now))).collect()
     }
 
+    /// The L3s on which there may be leases and that fit.
+    pub fn leased(&self, fits: impl Fn(&Plot) -> bool) -> Vec<ByteString> {
+        let now = self.clock.monotonic();
+        lock(&self.leased).select(now, fits)
+    }
+
+    /// The L3s of a tenant on which there may be leases.
+    pub fn leased_of(&self, tenant: &str) -> Vec<ByteString> {
+        self.leased(|of| of.tenant() == tenant)
+    }
+
+    /// For how long yet there may be leases, if no more are granted.
+    pub fn remaining(&self) -> Duration {
+        self.grantor().all_end_at().saturating_sub(self.clock.monotonic())
+    }
+
     /// Revokes L3s: returns when no Gateway can use them any more, because it said so or because its lease has ended.
     /// From the call on no lease is granted on them, whether the result is waited for or not.
     pub fn revoke(self: &Arc<Self>, keys: &[ByteString]) -> impl Future<Output = Settlement> + Send + use<> {
@@ -174,32 +201,31 @@ impl Leases {
         Arc::clone(self).settle(revocation, keys.to_vec())
     }
 
-    /// Tells all Gateways but the one that asks to forget an object (an L4) under these L3s. Returns when they have, or after a
+    /// Tells all Gateways, but the one that asks, to forget objects (L4s) of a service. Returns when they have, or after a
     /// while: what is left is told in the background, and a Gateway that cannot be told loses its leases.
-    pub async fn forget(self: &Arc<Self>, keys: &[ByteString], object: &str, asking: &Life) {
+    pub async fn forget(self: &Arc<Self>, of: &Plot, objects: &[ByteString], asking: Option<&Life>) {
         let mut told: HashMap<Life, Vec<ByteString>> = HashMap::new();
-        for key in keys {
-            for (life, _) in self.holders(key).into_iter().filter(|(life, _)| life != asking) {
+        for key in self.leased(|other| other == of) {
+            for (life, _) in self.holders(&key).into_iter().filter(|(life, _)| Some(life) != asking) {
                 told.entry(life).or_default().push(key.clone());
             }
         }
+        let objects: Arc<[ByteString]> = objects.iter().map(|object| ByteString::from(&**object)).collect();
         let mut telling = JoinSet::new();
         for (life, keys) in told {
-            let (leases, object) = (Arc::clone(self), ByteString::from(object));
-            telling.spawn(async move { leases.forget_at(&life, &keys, &object).await });
+            let (leases, objects) = (Arc::clone(self), Arc::clone(&objects));
+            telling.spawn(async move { leases.forget_at(&life, &keys, &objects).await });
         }
         let all = async { while telling.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(FORGET_WITHIN, all).await;
         telling.detach_all();
     }
 
-    async fn forget_at(self: Arc<Self>, life: &Life, keys: &[ByteString], object: &str) {
-        let buried = |key: &ByteString| {
-            let name = ByteString::from(format!("{key}/{object}"));
-            notification(&name, State::Destroyed)
-        };
+    async fn forget_at(self: Arc<Self>, life: &Life, keys: &[ByteString], objects: &[ByteString]) {
+        let names = |key| objects.iter().map(move |object| ByteString::from(format!("{key}/{object}")));
+        let names: Vec<ByteString> = keys.iter().flat_map(names).collect();
         for _ in 0..FORGET_ATTEMPTS {
-            if self.tell(life, keys, buried).await {
+            if self.tell(life, &names, |name| notification(name, State::Destroyed)).await {
                 return;
             }
             tokio::time::sleep(ASK_AGAIN_AFTER).await;
@@ -303,6 +329,24 @@ impl Leases {
 
     fn pushers(&self) -> MutexGuard<'_, HashMap<Life, Subscription>> {
         lock(&self.pushers)
+    }
+}
+
+impl Leased {
+    /// A lease on an L3 lives until `ends`. Those that have ended are forgotten if it is `now`.
+    fn begin(&mut self, key: &ByteString, of: &Plot, ends: Duration, now: Option<Duration>) {
+        if let Some(now) = now {
+            self.0.retain(|_, (_, ends)| *ends > now);
+        }
+        match self.0.get_mut(key) {
+            Some((_, latest)) => *latest = ends.max(*latest),
+            None => _ = self.0.insert(key.clone(), (of.clone(), ends)),
+        }
+    }
+
+    fn select(&self, now: Duration, fits: impl Fn(&Plot) -> bool) -> Vec<ByteString> {
+        let live = self.0.iter().filter(|(_, (of, ends))| *ends > now && fits(of));
+        live.map(|(key, _)| key.clone()).collect()
     }
 }
 

@@ -7,7 +7,7 @@
 //! * [`profile`]: who may ask for what; [`seat`]: from a certificate to a role and what can be seen from there.
 //! * [`policy`]: what headquarters permits, asked in one place, and how much a Gateway may unwrap.
 //! * [`chain`]: the objects; [`root`]: the L1s; [`anchor`]: how an L2 stands under several of them; `prober` and [`switch`]: whether they are still there, and what follows if not; [`vault`]: the unsealed keys; [`store`]: how rules see the store.
-//! * [`leases`]: how long Gateways may use what an L3 sealed, and how that is recalled; [`membership`]: the same among several Cores.
+//! * [`leases`]: how long Gateways may use what an L3 sealed, and how that is recalled; [`membership`], `following`: the same among several Cores.
 //! * [`tombstones`]: which objects of Gateways were destroyed.
 //! * [`gateways`]: who is let in; [`governed`]: objects that are no keys; [`ledger`]: what an older store must not bring back.
 //! * [`audit`]: what the audit log is told beside requests.
@@ -20,6 +20,7 @@ pub mod anchor;
 pub mod audit;
 pub mod chain;
 pub mod config;
+mod following;
 pub mod gateways;
 pub mod governed;
 pub mod leases;

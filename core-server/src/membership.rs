@@ -9,14 +9,15 @@ use std::time::Duration;
 use bytestring::ByteString;
 use key_service::fault::Fault;
 use key_service::lease::Drift;
-use key_service::port::{Clock, Entropy, Region, Standing, StoreError};
+use key_service::port::{Changed, Clock, Entropy, Region, Standing, StoreError};
 use key_service::region::{Member, Settlement, Watch};
 use kmip_net::CancellationToken;
 use tokio::sync::{Notify, mpsc};
 use tokio::time::{MissedTickBehavior, timeout};
 
+use crate::following::Following;
+use crate::leases::Leases;
 use crate::region_metrics::RegionMetrics;
-use crate::store::WatchedStore;
 use crate::vault::Vault;
 
 /// How often a membership is renewed within its time.
@@ -128,17 +129,29 @@ impl Membership {
         Ok(())
     }
 
-    /// Renews the membership and follows the others, until `shutdown`.
+    /// Tells the other Cores of a change that no record shows. They have followed when it is [settled](Self::settle).
+    ///
+    /// # Errors
+    /// If the database does not take it.
+    pub(crate) async fn tell(&self, changed: &[Changed]) -> Result<(), StoreError> {
+        match &self.shared {
+            None => Ok(()),
+            Some(shared) => shared.region.tell(changed).await,
+        }
+    }
+
+    /// Renews the membership and follows the others, until this Core is `idle`: it answers nobody any more. Then it leaves.
     pub(crate) async fn run(
         self: Arc<Self>,
-        store: Arc<WatchedStore>,
+        following: Following,
         vault: Arc<Vault>,
-        shutdown: CancellationToken,
+        leases: Arc<Leases>,
+        idle: CancellationToken,
     ) {
         let Some(shared) = &self.shared else { return };
         let guard = tokio::spawn(Arc::clone(&self).wipe_when_ended(Arc::clone(&vault)));
         let (settled, mut settlements) = mpsc::unbounded_channel();
-        let follower = Follower { membership: &self, shared, store, vault, settled };
+        let follower = Follower { membership: &self, shared, following, vault: Arc::clone(&vault), settled };
         let mut watch = Watch::default();
         let mut ticks = tokio::time::interval(shared.membership / RENEWALS);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -146,7 +159,7 @@ impl Membership {
         forgetting.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             tokio::select! {
-                () = shutdown.cancelled() => break,
+                () = idle.cancelled() => break,
                 Some(up_to) = settlements.recv() => {
                     shared.state().member.settled(up_to);
                     follower.renew().await;
@@ -166,6 +179,19 @@ impl Membership {
             }
         }
         guard.abort();
+        self.live_until.store(0, Ordering::Release);
+        vault.forget_all();
+        self.leave(shared, leases.remaining()).await;
+    }
+
+    /// Leaves the region, so that the others wait for nothing but the leases of this Core, until those have ended.
+    async fn leave(&self, shared: &Shared, lease: Duration) {
+        let instance = shared.state().instance.clone();
+        match timeout(shared.membership / 2, shared.region.leave(&instance, lease)).await {
+            Ok(Ok(())) => tracing::info!("left the other Cores of the region"),
+            Ok(Err(error)) => tracing::warn!(%error, "the other Cores wait until the membership has ended"),
+            Err(_) => tracing::warn!("the other Cores wait until the membership has ended"),
+        }
     }
 
     /// A Core that is no member keeps no keys in memory either.
@@ -213,7 +239,7 @@ impl Shared {
 struct Follower<'a> {
     membership: &'a Membership,
     shared: &'a Shared,
-    store: Arc<WatchedStore>,
+    following: Following,
     vault: Arc<Vault>,
     settled: mpsc::UnboundedSender<u64>,
 }
@@ -280,9 +306,9 @@ impl Follower<'_> {
         let followed = changes.iter().enumerate().take_while(is_next).map(|(_, change)| change);
         let followed: Vec<_> = followed.collect();
         let Some(up_to) = followed.last().map(|change| change.sequence) else { return };
-        let identifiers: Vec<_> =
-            followed.iter().flat_map(|change| change.identifiers.iter().cloned()).collect();
-        match self.store.follow(&identifiers).await {
+        let changed: Vec<Changed> =
+            followed.iter().flat_map(|change| change.changed.iter().cloned()).collect();
+        match self.following.follow(&changed).await {
             Ok(given_up) => {
                 self.shared.state().member.bind(up_to);
                 self.publish();

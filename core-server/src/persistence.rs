@@ -7,7 +7,6 @@ use std::sync::Arc;
 use key_service::port::Store;
 use key_service::store::{self, Purpose, StoreMetrics, StoreSettings};
 
-use crate::chain::REGION;
 use crate::config::Config;
 use crate::server::StartError;
 
@@ -19,7 +18,6 @@ pub(crate) async fn open(config: &Config, metrics: StoreMetrics) -> Result<Arc<d
     if !config.store.is_durable() {
         tracing::warn!(store = %config.store, "the chain is kept in memory only: it ends with the process");
     }
-    let purpose = Purpose::Core { shared: REGION };
-    let settings = StoreSettings { metrics, ..StoreSettings::new(folder.clone(), purpose) };
+    let settings = StoreSettings { metrics, ..StoreSettings::new(folder.clone(), Purpose::Core) };
     Ok(store::open(&config.store, &settings).await?)
 }

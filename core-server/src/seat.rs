@@ -43,8 +43,6 @@ pub struct Seat {
     pub switch: Arc<Switch>,
     /// The objects of Gateways that were destroyed.
     pub tombstones: Arc<Tombstones>,
-    /// The whole chain, whatever can be seen from here: to be read.
-    pub(crate) chain: Arc<dyn Store>,
     /// This Core among the others of its region.
     pub membership: Arc<Membership>,
     /// The whole chain, for the one change that a Gateway may make: its report on shredding.
@@ -174,7 +172,6 @@ impl Seat {
             maximum_anchors: config.roots.maximum_anchors,
             proof_overdue_after: config.roots.probe_interval * OVERDUE_AFTER_PERIODS,
             tombstones: Arc::clone(&ports.tombstones),
-            chain: Arc::clone(&ports.store),
             membership: Arc::clone(&ports.membership),
             changes,
             gateways: gateways.collect(),
@@ -222,7 +219,14 @@ fn watched_store(ports: &Ports, settlements: Option<Arc<Settlements>>) -> Arc<dy
     ));
     let (gateways, governance) = (Arc::clone(&ports.gateways), Arc::clone(&ports.governance));
     match settlements {
-        Some(settlements) => Arc::new(GovernedStore::new(watched, gateways, governance, settlements)),
+        Some(settlements) => Arc::new(GovernedStore {
+            chain: watched,
+            store: Arc::clone(&ports.store),
+            membership: Arc::clone(&ports.membership),
+            gateways,
+            governance,
+            settlements,
+        }),
         None => watched,
     }
 }

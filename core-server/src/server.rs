@@ -8,7 +8,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use key_service::audit_log::{LogError, ServerKind, ServerLog};
 use key_service::batch;
-use key_service::lease::Drift;
 use key_service::memory::{LockedMemory, MemoryError, MemoryKind, wipe_stack_if_due};
 use key_service::port::{Audit, AuditError, Clock, Entropy, Store, SystemClock, SystemEntropy};
 use key_service::store::{OpenError, StoreMetrics};
@@ -24,6 +23,7 @@ use thiserror::Error;
 use tokio::task::JoinHandle;
 
 use crate::config::{Config, MemorySettings};
+use crate::following::Following;
 use crate::gateways::Gateways;
 use crate::leases::Leases;
 use crate::ledger::{Ledger, LedgerError, LedgeredStore};
@@ -148,7 +148,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
     let switch = Arc::new(Switch::new(
         Arc::clone(&vault),
         Arc::clone(&leases),
-        Arc::clone(&store),
+        Arc::clone(&membership),
         Arc::clone(&audit),
         Arc::clone(&clock),
         metrics.clone(),
@@ -165,13 +165,25 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
     let (governance, gateways) = (Arc::clone(&watch.governance), Arc::clone(&watch.gateways));
     // What the others change is theirs to record.
     let settlements = Arc::default();
-    let watched =
-        WatchedStore::new(store.clone(), vault.clone(), leases.clone(), membership.clone(), settlements);
+    let following = Following {
+        chain: WatchedStore::new(
+            store.clone(),
+            vault.clone(),
+            leases.clone(),
+            membership.clone(),
+            settlements,
+        ),
+        store: Arc::clone(&store),
+        leases: Arc::clone(&leases),
+        gateways: Arc::clone(&gateways),
+        governance: Arc::clone(&governance),
+        switch: Arc::clone(&switch),
+    };
     let ports = Ports {
         gateways,
         store,
         vault: Arc::clone(&vault),
-        leases,
+        leases: Arc::clone(&leases),
         switch,
         tombstones,
         membership: Arc::clone(&membership),
@@ -207,7 +219,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
     };
     let admin = AdminServer::bind(config.admin_listen, Arc::new(readiness), Arc::new(registry))?;
     log.record_start(clock.now()).await?;
-    let following_vault = Arc::clone(&vault);
+    // Done when nobody works with keys any more: this Core is a member of its region until then.
+    let idle = CancellationToken::new();
+    let at_work = Arc::new(idle.clone().drop_guard());
+    let following = membership.run(following, Arc::clone(&vault), leases, idle);
     Ok(Running {
         log,
         clock,
@@ -217,11 +232,17 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         vault,
         administering: tokio::spawn(admin.run(shutdown.clone())),
         watching: tokio::spawn(watch.run(shutdown.clone())),
-        proving: tokio::spawn(prober.run(shutdown.clone())),
-        stewarding: tokio::spawn(steward.run(shutdown.clone())),
-        following: tokio::spawn(membership.run(Arc::new(watched), following_vault, shutdown.clone())),
-        serving: tokio::spawn(server.run(shutdown)),
+        proving: tokio::spawn(holding(Arc::clone(&at_work), prober.run(shutdown.clone()))),
+        stewarding: tokio::spawn(holding(Arc::clone(&at_work), steward.run(shutdown.clone()))),
+        serving: tokio::spawn(holding(at_work, server.run(shutdown))),
+        following: tokio::spawn(following),
     })
+}
+
+/// Holds something until the work is done.
+async fn holding<T>(held: T, work: impl Future<Output = ()>) {
+    work.await;
+    drop(held);
 }
 
 impl Running {
@@ -280,16 +301,6 @@ async fn with_ledger(
     Ok((Arc::new(LedgeredStore::new(store, Arc::clone(&ledger))), Some(ledger)))
 }
 
-/// How long a Gateway that was revoked here may go on through other Cores of the store: until each has looked at the store, or
-/// is a member no more, and the leases that it granted have ended.
-fn elsewhere(config: &Config, store: &dyn Store) -> Duration {
-    let requests = &config.requests;
-    let lease = requests.lease_time_seconds.max(requests.longest_lease_seconds);
-    let noticed = (config.policy.poll_interval * 2).max(config.cores.membership);
-    let ended = Drift::default().stretch(noticed + Duration::from_secs(lease.into()));
-    store.region().map_or(Duration::ZERO, |_| ended)
-}
-
 /// Puts the policy in force, lets the Gateways in that were not revoked, and goes on watching both.
 async fn govern(
     config: &Config,
@@ -304,7 +315,7 @@ async fn govern(
     let governance = governance.map_err(StartError::Policy)?;
     governance.load(&**store).await.map_err(LedgerError::Store)?;
     let names = config.gateways.iter().map(|gateway| gateway.name.as_str());
-    let gateways = Gateways::new(names, Arc::clone(leases), Arc::clone(clock), elsewhere(config, &**store));
+    let gateways = Gateways::new(names, Arc::clone(leases), Arc::clone(clock));
     gateways.establish(&**store, ledger.as_deref()).await.map_err(LedgerError::Store)?;
     Ok(Watch {
         governance: Arc::new(governance),

@@ -1,7 +1,12 @@
 //! The store as the Core sees it: every change of the chain passes the vault, and a Gateway sees nothing but the L3s of
 //! the tenants that it serves. Both hold by construction, whatever the rules above do.
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytestring::ByteString;
@@ -10,6 +15,7 @@ use key_service::port::{Change, IndexKey, Position, Store, StoreError};
 use key_service::record::{Record, index_key};
 use kmip_protocol::enumeration::State;
 use kmip_protocol::lifecycle::{self, Purpose};
+use tokio::time::timeout;
 
 use crate::audit::{Settlement, Settlements};
 use crate::chain::{self, Level, REGION};
@@ -17,6 +23,9 @@ use crate::leases::Leases;
 use crate::membership::Membership;
 use crate::reach::Reach;
 use crate::vault::Vault;
+
+/// How long a Revoke waits for roots that work with a copy of the tenant's key.
+const COPIES_WITHIN: Duration = Duration::from_secs(10);
 
 /// A store whose changes make the vault forget what they touch, the Gateways give up what they close, and the other Cores of
 /// the region do the same, before they are answered.
@@ -58,6 +67,7 @@ impl WatchedStore {
                 Ok(None) | Err(StoreError::Damaged(_)) => {
                     self.vault.forget_all();
                     closed.revoked.push(identifier.clone());
+                    closed.recalled.extend(self.leases.leased(|_| true));
                 }
                 Err(error) => return Err(error),
             }
@@ -68,9 +78,24 @@ impl WatchedStore {
         for record in &changed {
             closed.add(self.closed_by(record, &changed).await?);
         }
+        let tenants = closed_tenants(&changed);
+        closed.recalled.extend(self.leased_of(&tenants));
         closed.settle();
-        let given_up = closed.end(&self.leases);
-        Ok(async { drop(given_up.await) })
+        let (given_up, vault) = (closed.end(&self.leases), Arc::clone(&self.vault));
+        Ok(async move {
+            drop(given_up.await);
+            // A root that hangs with its copy is reported where it was asked, and holds up nobody elsewhere for ever.
+            let _ = timeout(COPIES_WITHIN, returned(&vault, &tenants)).await;
+        })
+    }
+
+    /// The L3s of tenants on which there are leases. They are looked for in the book of leases, after the vault has forgotten the
+    /// tenants: no record is needed that may be damaged, no store that may fail.
+    fn leased_of(&self, tenants: &HashSet<ByteString>) -> Vec<ByteString> {
+        match tenants.is_empty() {
+            true => Vec::new(),
+            false => self.leases.leased(|of| tenants.contains(of.tenant())),
+        }
     }
 
     /// What a changed record keeps from being used from now on. `changed`: all that changes together.
@@ -78,7 +103,7 @@ impl WatchedStore {
         let state = record.state().unwrap_or(State::PreActive);
         let mut closed = Closed::default();
         match (Level::of(record), chain::tenant(record)) {
-            (Level::L1 | Level::L2, Some(tenant)) if !matches!(state, State::PreActive | State::Active) => {
+            (Level::L1 | Level::L2, Some(tenant)) if closes_tenant(record) => {
                 let mut chain = of_tenant(&*self.store, tenant).await?;
                 for record in &mut chain {
                     let change = changed.iter().rev();
@@ -152,17 +177,30 @@ impl Closed {
             keys.sort();
             keys.dedup();
         }
+        self.recalled.retain(|key| self.revoked.binary_search(key).is_err());
     }
 }
 
-/// The L3s of a tenant, all versions.
-pub(crate) async fn service_keys(store: &dyn Store, tenant: &str) -> Result<Vec<Arc<Record>>, StoreError> {
-    let mut records = of_tenant(store, tenant).await?;
-    records.retain(|record| Level::of(record) == Level::L3);
-    Ok(records)
+/// Whether a record is an L1 or L2 that is of no more use.
+fn closes_tenant(record: &Record) -> bool {
+    let is_live = matches!(record.state(), None | Some(State::PreActive | State::Active));
+    matches!(Level::of(record), Level::L1 | Level::L2) && !is_live
 }
 
-/// The chain of a tenant: all its L1s, L2s and L3s.
+/// The tenants that are closed by changes, or by one of several anchors.
+fn closed_tenants(changed: &[Arc<Record>]) -> HashSet<ByteString> {
+    let closing = changed.iter().filter(|record| closes_tenant(record));
+    closing.filter_map(|record| chain::tenant(record)).map(|tenant| ByteString::from(&**tenant)).collect()
+}
+
+/// Waits until no root works with a copy of a key of these tenants any more.
+async fn returned(vault: &Vault, tenants: &HashSet<ByteString>) {
+    for tenant in tenants {
+        vault.copies_returned(tenant).await;
+    }
+}
+
+/// The chain of a tenant: all its L1s, L2s and L3s that can be read.
 pub(crate) async fn of_tenant(store: &dyn Store, tenant: &str) -> Result<Vec<Arc<Record>>, StoreError> {
     let key = index_key(&tenant_attribute(tenant));
     let mut records = store.select(REGION, key.as_ref(), None, usize::MAX).await?;
@@ -186,40 +224,43 @@ impl Store for WatchedStore {
         for record in &changed {
             closed.add(self.closed_by(record, &changed).await?);
         }
+        let tenants = closed_tenants(&changed);
         let written = async {
             let committed = self.store.commit(changes).await;
             // A failed commit may have happened all the same.
             for record in &changed {
                 self.vault.forget_changed(record);
             }
-            let settled = if is_news && committed.is_ok() { self.membership.settle().await } else { Ok(()) };
-            (committed, settled)
+            let settled =
+                async { if is_news && committed.is_ok() { self.membership.settle().await } else { Ok(()) } };
+            let (settled, returned) =
+                tokio::join!(settled, timeout(COPIES_WITHIN, returned(&self.vault, &tenants)));
+            (committed, settled, returned)
         };
         closed.settle();
         // Gateways are told while it is being written: the disk is slower than they are. They are granted nothing meanwhile.
-        let ((committed, settled), told) = tokio::join!(written, self.leases.revoke(&closed.revoked));
-        // And once more: L3s may have been made in between. They are refused from now on, but may be leased already.
-        let mut late = Closed::default();
-        for record in &changed {
-            late.add(self.closed_by(record, &changed).await.unwrap_or_default());
-        }
-        late.revoked.retain(|key| !closed.revoked.contains(key));
-        late.recalled.extend(closed.recalled);
-        late.settle();
+        let ((committed, settled, returned), told) =
+            tokio::join!(written, self.leases.revoke(&closed.revoked));
+        // And once more, with what is not among the records: L3s that were made in between, damaged ones. No lease is granted on
+        // them from now on, since the vault does not open them; but there may be some.
+        closed.recalled.extend(self.leased_of(&tenants));
+        closed.settle();
         match &committed {
             Ok(()) => {
-                let (revoked, recalled) =
-                    tokio::join!(self.leases.revoke(&late.revoked), self.leases.recall(&late.recalled));
-                let settlement = told.with_late(revoked).with_recalled(recalled);
+                let settlement = told.with_recalled(self.leases.recall(&closed.recalled).await);
                 for record in changed.iter().filter(|_| settlement.is_of_keys()) {
                     self.settlements.keep(&record.unique_identifier, settlement.clone());
                 }
                 settled?;
+                returned.map_err(|_| {
+                    let copied = "a root does not give back its copy of the tenant's key; all else is closed";
+                    StoreError::Unavailable(copied.to_owned())
+                })?;
             }
             Err(error) => {
                 self.leases.readmit(&closed.revoked);
                 if matches!(error, StoreError::Unavailable(_)) {
-                    drop(self.leases.recall(&[late.revoked, late.recalled].concat()).await);
+                    drop(self.leases.recall(&closed.recalled).await);
                 }
             }
         }

@@ -1,43 +1,46 @@
 //! The customer's own switch: an anchor that refuses closes its tenant at once, whoever asked it. What is unsealed is wiped,
 //! and the Gateways give up their leases.
 //!
-//! The tenant is not revoked: the next request opens it, through an anchor that still says yes. So with several anchors each
+//! The other Cores of the region hear of it and do the same. The tenant is not revoked: the next request opens it, through an anchor that still says yes. So with several anchors each
 //! of them closes the tenant once, and all of them together keep it closed.
 
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use key_service::port::{Audit, Clock, Store};
+use key_service::port::{Audit, Changed, Clock};
 
 use crate::anchor::Anchor;
 use crate::audit::{record_own, record_recall};
 use crate::leases::Leases;
+use crate::membership::Membership;
 use crate::metrics::Metrics;
 use crate::root::RootError;
-use crate::store::service_keys;
 use crate::vault::Vault;
+
+/// Where the region is told which tenants a root has closed. There are no records of it: the roots know.
+pub(crate) const CLOSINGS: &str = "closings";
 
 /// Asks anchors, and closes the tenants of those that refuse.
 pub struct Switch {
     vault: Arc<Vault>,
     leases: Arc<Leases>,
-    store: Arc<dyn Store>,
+    membership: Arc<Membership>,
     audit: Arc<dyn Audit>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
 }
 
 impl Switch {
-    /// A switch for the tenants in `store`.
+    /// A switch for the tenants that are open in `vault`.
     pub fn new(
         vault: Arc<Vault>,
         leases: Arc<Leases>,
-        store: Arc<dyn Store>,
+        membership: Arc<Membership>,
         audit: Arc<dyn Audit>,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
     ) -> Self {
-        Self { vault, leases, store, audit, clock, metrics }
+        Self { vault, leases, membership, audit, clock, metrics }
     }
 
     /// Proves that an anchor still opens an L2 of a tenant.
@@ -59,8 +62,24 @@ impl Switch {
         });
         if is_news && let Err(error) = &proved {
             self.close(tenant, "denied", Some(&anchor.unique_identifier), &error.to_string()).await;
+            // Others may hold it open through the same root. One that cannot be told proves the root by itself.
+            let closing =
+                Changed { tenant: ByteString::from_static(CLOSINGS), unique_identifier: tenant.clone() };
+            if let Err(error) = self.membership.tell(&[closing]).await {
+                tracing::error!(%error, %tenant, "the other Cores are not told that the tenant is closed by its root");
+            }
         }
         proved
+    }
+
+    /// Follows a Core, another one most likely, at which a root has closed a tenant. Its leases have ended, or were given up, when the
+    /// result ends.
+    pub(crate) fn follow(&self, tenant: &str) -> impl Future<Output = ()> + Send + use<> {
+        self.vault.forget_tenant(tenant);
+        self.metrics.closed("told");
+        tracing::warn!(tenant, "tenant closed by its root, as the region was told");
+        let recalled = self.leases.recall(&self.leases.leased_of(tenant));
+        async { drop(recalled.await) }
     }
 
     /// Wipes a tenant, then recalls the leases: a lease that is granted from now on has asked an anchor again.
@@ -80,22 +99,15 @@ impl Switch {
     }
 
     fn recall(&self, tenant: ByteString) {
-        let (store, leases) = (Arc::clone(&self.store), Arc::clone(&self.leases));
-        // A Core that stops does not wait for this: it lets store and log go.
+        let recalled = self.leases.recall(&self.leases.leased_of(&tenant));
+        // A Core that stops does not wait for this: it lets the log go.
         let (audit, clock) = (Arc::downgrade(&self.audit), Arc::clone(&self.clock));
         tokio::spawn(async move {
-            match service_keys(&*store, &tenant).await {
-                Ok(keys) => {
-                    drop(store);
-                    let keys: Vec<_> = keys.iter().map(|key| key.unique_identifier.clone()).collect();
-                    let settlement = leases.recall(&keys).await;
-                    if let Some(audit) = audit.upgrade() {
-                        record_recall(&*audit, clock.now(), &tenant, &settlement).await;
-                    }
-                    tracing::info!(%tenant, "no Gateway can use the tenant's keys any more");
-                }
-                Err(error) => tracing::error!(%error, %tenant, "leases not recalled: they end by themselves"),
+            let settlement = recalled.await;
+            if let Some(audit) = audit.upgrade() {
+                record_recall(&*audit, clock.now(), &tenant, &settlement).await;
             }
+            tracing::info!(%tenant, "no Gateway can use the tenant's keys any more");
         });
     }
 }

@@ -13,8 +13,10 @@ use key_service::record::Record;
 use kmip_protocol::attribute::{Attribute, Attributes, Instance};
 use kmip_protocol::enumeration::{ObjectType, State};
 
+const NAMESPACE_PREFIX: &str = "tombstones/";
+
 /// Where the objects of a service are buried.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Plot {
     tenant: ByteString,
     service: ByteString,
@@ -26,9 +28,20 @@ impl Plot {
         Self { tenant: tenant.clone(), service: l3.service.clone() }
     }
 
+    /// Whose tombstones a store keeps in a namespace, if it is one of tombstones.
+    pub fn named(namespace: &str) -> Option<Self> {
+        let (tenant, service) = namespace.strip_prefix(NAMESPACE_PREFIX)?.split_once('/')?;
+        Some(Self { tenant: tenant.into(), service: service.into() })
+    }
+
+    /// The tenant.
+    pub fn tenant(&self) -> &ByteString {
+        &self.tenant
+    }
+
     /// No tenant and no service has a slash in its name.
     fn namespace(&self) -> ByteString {
-        ByteString::from(format!("tombstones/{}/{}", self.tenant, self.service))
+        ByteString::from(format!("{NAMESPACE_PREFIX}{}/{}", self.tenant, self.service))
     }
 }
 
@@ -49,9 +62,6 @@ impl Tombstones {
     /// # Errors
     /// If the store does not take it.
     pub async fn bury(&self, plot: &Plot, unique_identifier: &str) -> Result<bool, StoreError> {
-        if self.is_buried(plot, unique_identifier).await? {
-            return Ok(false);
-        }
         let attributes = [Attribute::State(State::Destroyed), Attribute::DestroyDate(self.clock.now())];
         let instances = attributes.map(|attribute| Instance { index: Some(0), attribute }).to_vec();
         let tombstone = Record {

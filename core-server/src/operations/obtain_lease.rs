@@ -13,6 +13,7 @@ use kmip_protocol::operation::{ObtainLeaseRequest, ObtainLeaseResponse};
 use super::encrypt::use_key;
 use crate::leases::{Life, NoLease};
 use crate::seat::Seat;
+use crate::tombstones::Plot;
 
 pub(super) async fn handle(
     seat: &Seat,
@@ -24,7 +25,8 @@ pub(super) async fn handle(
     // Granted while the key is held: whoever wipes it and recalls its leases then finds this one.
     let (unique_identifier, (granted, changed)) =
         use_key(seat, context, identifier, Action::Lease, |key, _| {
-            let granted = seat.leases.grant(&key.record().unique_identifier, &life);
+            let of = Plot::of(key.tenant(), key.record());
+            let granted = seat.leases.grant(&key.record().unique_identifier, &of, &life);
             Ok((granted, key.record().date(AttributeType::LastChangeDate)))
         })
         .await?;

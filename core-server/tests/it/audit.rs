@@ -141,3 +141,18 @@ async fn nobody_sets_a_receipt() {
     let request = AddAttributeRequest { unique_identifier: named(&chain.l3), new_attribute };
     assert_eq!(operator.refused(request).await, ResultReason::AttributeReadOnly);
 }
+
+#[tokio::test]
+async fn a_tombstone_is_intended_once_and_its_outcome_told() {
+    let mut rig = Rig::start().await;
+    let chain = rig.operator().provision("acme").await;
+    let grave = ByteString::from(format!("{}/object", chain.l3));
+    for _ in 0..2 {
+        rig.gateway("acme-gateway").destroy(&grave).await.unwrap();
+    }
+    let mut entries = entries(&mut rig).await;
+    entries.retain(|entry| &*entry.operation == "Destroy");
+    assert!(entries.iter().all(|entry| entry.unique_identifier.as_deref() == Some(&*grave)));
+    let outcomes: Vec<&str> = entries.iter().map(|entry| &*entry.outcome).collect();
+    assert_eq!(outcomes, ["Intent", "Success", "Intent", "Success"]);
+}

@@ -62,7 +62,7 @@ async fn a_core_with_many_tenants_is_ready_at_once_and_opens_them_on_demand() {
 /// Copies a tenant's chain into as many tenants, each with keys of its own, all under one root; returns the last L3.
 async fn multiply(rig: &Rig, chain: &Chain, count: usize) -> ByteString {
     let config = rig.config();
-    let settings = StoreSettings::new(config.state_directory.clone(), Purpose::Core { shared: REGION });
+    let settings = StoreSettings::new(config.state_directory.clone(), Purpose::Core);
     let store: Arc<dyn Store> = key_service::store::open(&config.store, &settings).await.unwrap();
     let memory = LockedMemory::new(MemoryKind::Locked, 4 << 20).unwrap();
     let vault = Vault::new(

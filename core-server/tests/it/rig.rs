@@ -132,7 +132,7 @@ impl Rig {
         change: impl FnOnce(&mut Record),
     ) -> Record {
         let config = self.config();
-        let settings = StoreSettings::new(config.state_directory.clone(), Purpose::Core { shared: REGION });
+        let settings = StoreSettings::new(config.state_directory.clone(), Purpose::Core);
         let store = key_service::store::open(&config.store, &settings).await.unwrap();
         let before = store.fetch(namespace, unique_identifier).await.unwrap().unwrap();
         let mut record = Record::clone(&before);

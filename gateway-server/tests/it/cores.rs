@@ -1,18 +1,20 @@
-//! Two Cores on one PostgreSQL, each with a Gateway: a revocation at one binds both before it is answered, whatever has
-//! become of the other; and without the database neither of them uses a key.
+//! Two Cores on one PostgreSQL, each with a Gateway: what is revoked, destroyed or closed at one binds both before it is answered,
+//! whatever has become of the other; and without the database neither of them uses a key.
 
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
+use key_service::chain::gateway_object;
 use kmip_protocol::enumeration::ResultReason;
 use test_servers::Postgres;
 
 use crate::application::{Application, Failure};
+use crate::backup::copy;
 use crate::delays::Delays;
 use crate::operator::Operator;
-use crate::revocation::{Load, application};
+use crate::revocation::{Bystanders, Load, application};
 use crate::system::{Server, System, eventually, program, rounds};
 
 const MEMBERSHIP: Duration = Duration::from_secs(2);
@@ -23,27 +25,44 @@ const SLACK: Duration = Duration::from_secs(2);
 
 struct Region {
     postgres: Postgres,
+    database: String,
     system: System,
-    cores: [Server; 2],
+    cores: Vec<Server>,
     gateways: Vec<Server>,
 }
+
+/// The Gateways at the two Cores.
+const GATEWAYS: [&str; 2] = ["gateway-a", "gateway-b"];
 
 impl Region {
     fn start() -> Self {
         let postgres = Postgres::start();
         let system = System::provision();
-        let url = format!("{}?statement_timeout_seconds=1&connect_timeout=1", postgres.database());
+        system.name_gateways(&GATEWAYS.map(str::to_owned));
+        // Short: a root that refuses is found by the Core that is asked, or by a probe of its own after a while.
+        system.set("core", "policy.poll_interval_seconds = 3600\nroots.probe_interval_seconds = 3600");
+        let database = postgres.create_database();
+        let url = format!("{}?statement_timeout_seconds=1&connect_timeout=1", postgres.url(&database));
         let configurations = [0, 1].map(|number| core_configuration(&system, &url, number));
-        let cores = configurations.map(|configuration| system.start_with("core", &configuration));
+        let cores = configurations.map(|configuration| system.start_with("core", &configuration)).into();
+        let mut region = Self { postgres, database, system, cores, gateways: Vec::new() };
         for tenant in ["acme", "globex"] {
-            add_tenant(&system, &cores[0], tenant);
+            add_tenant(&region.system, &region.cores[0], tenant);
         }
-        let gateways = cores.iter().enumerate().map(|(number, core)| {
-            system.set("gateway", &format!("core.client.address = \"{}\"", core.address));
-            system.start_another_gateway(number)
-        });
-        let gateways = gateways.collect();
-        Self { postgres, system, cores, gateways }
+        region.gateways = [0, 1].map(|number| region.start_gateway(number, "memory")).into();
+        region
+    }
+
+    /// Starts the Gateway of a Core on a store.
+    fn start_gateway(&self, number: usize, store: &str) -> Server {
+        self.system.set("gateway", &format!("core.client.address = \"{}\"", self.cores[number].address));
+        self.system.start_named_gateway_on(GATEWAYS[number], number, store)
+    }
+
+    /// The number of members with a condition.
+    fn members(&self, condition: &str) -> u64 {
+        let sql = format!("SELECT count(*) FROM krypton_members WHERE {condition}");
+        self.postgres.sql(&self.database, &sql).parse().unwrap()
     }
 
     fn operator(&self, core: usize) -> Operator {
@@ -181,16 +200,84 @@ async fn without_the_database_the_cores_use_no_key() {
         }
     }
     // Whether the Revokes that failed have happened or not, one that is answered binds both.
-    eventually(async || region.operator(1).revoke(&key).await.map(drop).or_else(already_revoked)).await;
+    eventually(async || region.operator(1).revoke(&key).await).await;
     for (gateway, data_key) in data_keys.iter().enumerate() {
         region.acme(gateway).get(data_key).await.unwrap_err();
     }
 }
 
-/// It was revoked before: that is as good.
-fn already_revoked(failure: Failure) -> Result<(), Failure> {
-    match failure {
-        Failure::Refused(ResultReason::WrongKeyLifecycleState, _) => Ok(()),
-        other => Err(other),
+/// The Gateway at the other Core works on a copy of the store, and has the key open, when it is destroyed at this one.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_destroyed_at_one_core_is_forgotten_by_the_gateways_of_the_other() {
+    let mut region = Region::start();
+    region.gateways.clear();
+    let stores = [0, 1].map(|number| region.system.run().join(format!("copied-store-{number}")));
+    let on = |number: usize| format!("embedded:{}", stores[number].display());
+    region.gateways.push(region.start_gateway(0, &on(0)));
+    let mut keys = Vec::new();
+    for number in 0..rounds(5, 100) {
+        keys.push(region.acme(0).create(&format!("destroyed-{number}")).await.unwrap());
     }
+    let kept = region.acme(0).create("kept").await.unwrap();
+    region.gateways.remove(0).stop();
+    copy(&stores[0], &stores[1]);
+    region.gateways = [0, 1].map(|number| region.start_gateway(number, &on(number))).into();
+    let (here, elsewhere) = (region.acme(0), region.acme(1));
+    for key in &keys {
+        eventually(async || elsewhere.get(key).await).await;
+        here.destroy(key).await.unwrap();
+        // It had the key open a moment ago.
+        let refused = elsewhere.get(key).await.unwrap_err();
+        assert!(matches!(refused, Failure::Refused(ResultReason::ObjectDestroyed, _)), "{refused:?}");
+    }
+    assert!(elsewhere.get(&kept).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_is_revoked_at_one_core_is_closed_at_the_other_before_it_is_answered() {
+    let region = Region::start();
+    let operator = region.operator(0);
+    operator.add_service("acme", "expelled").await;
+    let others = Bystanders::start(&region.system, &region.gateways[..1]).await;
+    let load = Load::start(&region.system, &region.gateways[1..], "expelled").await;
+    load.wait(40).await;
+    // The other Core looks at the store once an hour: it has to be told.
+    let (last_success, answer) = load.revoke(&operator, &gateway_object(GATEWAYS[1])).await;
+    assert!(others.stop().await > 0, "the bystanders did nothing: the test proves nothing");
+    println!("revoked at the other Core: last use {last_success:?}, answered after {answer:?}");
+    // Once more is as good.
+    operator.revoke(&gateway_object(GATEWAYS[1])).await.unwrap();
+}
+
+/// A root that refuses at one Core closes the tenant at the other, which would look again in an hour.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_root_that_refuses_at_one_core_closes_the_tenant_at_the_other() {
+    let region = Region::start();
+    let keys = region.service("closed").await.1;
+    let open = application(&region.system, &region.gateways[1], "globex").create("open").await.unwrap();
+    std::fs::remove_file(region.system.run().join("core/l1/acme.l1")).unwrap();
+    region.operator(0).drill(&region.operator(0).root("acme").await).await.unwrap_err();
+    eventually(async || match region.acme(1).get(&keys[1]).await {
+        Ok(_) => Err("it is still open"),
+        Err(_) => Ok(()),
+    })
+    .await;
+    assert!(application(&region.system, &region.gateways[1], "globex").get(&open).await.is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_core_that_is_stopped_properly_leaves_the_region() {
+    let mut region = Region::start();
+    let (key, data_keys) = region.service("left").await;
+    assert_eq!(region.members("membership_milliseconds > 0"), 2);
+    region.cores.remove(1).stop();
+    // Its Gateway may hold a lease yet: that is all that anybody waits for.
+    assert_eq!(region.members("membership_milliseconds > 0"), 1);
+    region.operator(0).revoke(&key).await.unwrap();
+    region.acme(1).get(&data_keys[1]).await.unwrap_err();
+    eventually(async || match region.members("true") {
+        1 => Ok(()),
+        members => Err(members),
+    })
+    .await;
 }

@@ -11,6 +11,7 @@ mod crash;
 mod delays;
 mod edited_store;
 mod export;
+mod expulsion;
 mod full_disk;
 mod hostile;
 mod isolation;

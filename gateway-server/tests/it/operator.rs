@@ -9,8 +9,8 @@ use kmip_protocol::enumeration::{CryptographicAlgorithm, LinkType, ObjectType, R
 use kmip_protocol::identifier::UniqueIdentifier;
 use kmip_protocol::mask::CryptographicUsageMask;
 use kmip_protocol::operation::{
-    ActivateRequest, CreateRequest, GetAttributesRequest, LocateRequest, ReKeyRequest, Response,
-    RevokeRequest,
+    ActivateRequest, CheckRequest, CreateRequest, GetAttributesRequest, LocateRequest, ReKeyRequest,
+    Response, RevokeRequest,
 };
 
 use crate::application::{Application, Failure, identifier};
@@ -57,6 +57,17 @@ impl Operator {
         self.0
             .ask(RevokeRequest { unique_identifier, revocation_reason, compromise_occurrence_date: None })
             .await
+    }
+
+    /// Has an L1 open what is sealed under it.
+    pub async fn drill(&self, l1: &str) -> Result<Response, Failure> {
+        let request = CheckRequest {
+            unique_identifier: identifier(l1),
+            usage_limits_count: None,
+            cryptographic_usage_mask: Some(CryptographicUsageMask::UNWRAP_KEY),
+            lease_time: None,
+        };
+        self.0.ask(request).await
     }
 
     /// Destroys an object of the chain.

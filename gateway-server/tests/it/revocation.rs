@@ -224,14 +224,17 @@ async fn use_key(
     }
 }
 
+/// Bystanders use what is open, mostly; now and then they need the Core.
+const GETS_PER_CREATE: u64 = 16;
+
 /// Another tenant that works all the time and must not lose a request.
-struct Bystanders {
+pub struct Bystanders {
     ended: Arc<AtomicBool>,
     workers: JoinSet<u64>,
 }
 
 impl Bystanders {
-    async fn start(system: &System, gateways: &[Server]) -> Self {
+    pub async fn start(system: &System, gateways: &[Server]) -> Self {
         let ended = Arc::new(AtomicBool::new(false));
         let mut workers = JoinSet::new();
         for (number, gateway) in gateways.iter().enumerate() {
@@ -243,6 +246,10 @@ impl Bystanders {
                 while !ended.load(Ordering::Acquire) {
                     application.get(&key).await.expect("a bystander lost a request");
                     served += 1;
+                    if served % GETS_PER_CREATE == 0 {
+                        let made = application.create(&format!("bystander-{number}-{served}")).await;
+                        made.expect("a bystander lost a Create");
+                    }
                     tokio::time::sleep(Duration::from_millis(1)).await;
                 }
                 served
@@ -251,7 +258,7 @@ impl Bystanders {
         Self { ended, workers }
     }
 
-    async fn stop(mut self) -> u64 {
+    pub async fn stop(mut self) -> u64 {
         self.ended.store(true, Ordering::Release);
         let mut served = 0;
         while let Some(more) = self.workers.join_next().await {

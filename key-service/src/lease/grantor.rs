@@ -164,6 +164,13 @@ impl<K: Eq + Hash + Clone, H: Eq + Hash + Clone> Grantor<K, H> {
         pending.holders.values().copied().max().unwrap_or_default().max(pending.unknown_until)
     }
 
+    /// Until when somebody may hold a lease: a time that has passed where nobody does.
+    pub fn all_end_at(&self) -> Duration {
+        let leases = self.leases.values().flat_map(HashMap::values);
+        let recalled = self.revocations.values().flat_map(|pending| pending.holders.values());
+        leases.chain(recalled).copied().max().unwrap_or_default().max(self.unknown_until)
+    }
+
     /// Forgets a revocation that has been answered.
     pub fn close(&mut self, revocation: Revocation) {
         self.revocations.remove(&revocation.0);
@@ -271,6 +278,18 @@ mod tests {
         grantor.confirm(expelled, &1);
         assert!(grantor.is_done(expelled, now) && !grantor.is_done(recall, now));
         assert_eq!(grantor.leases(&"b", now).map(|(holder, _)| *holder).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn all_leases_end_with_the_last_one_that_is_out() {
+        let (mut grantor, now) = settled();
+        assert_eq!(grantor.all_end_at(), LEASE, "those of before its start");
+        let later = now + LEASE;
+        assert!(grantor.grant(&"l3", &1, LEASE, later) && grantor.grant(&"other", &1, LEASE / 2, later));
+        let revocation = grantor.revoke(&["l3"], later);
+        assert_eq!(grantor.all_end_at(), later + LEASE, "what is recalled may be used until it is given up");
+        grantor.confirm(revocation, &1);
+        assert_eq!(grantor.all_end_at(), later + LEASE / 2);
     }
 
     #[test]

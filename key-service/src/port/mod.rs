@@ -10,6 +10,6 @@ mod store;
 pub use crate::crypto::{Entropy, SystemEntropy};
 pub use audit::{Audit, AuditError, Event, NoAudit, Outcome};
 pub use clock::{Clock, SystemClock};
-pub use region::{MemberRow, Region, RegionChange, Standing};
+pub use region::{Changed, MemberRow, Region, RegionChange, Standing};
 pub use sealer::{Binding, Sealed, Sealer, SealerError};
 pub use store::{Bookmark, Change, IndexKey, Position, Store, StoreError, Stretch};

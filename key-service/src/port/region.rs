@@ -32,13 +32,22 @@ pub struct Standing {
     pub members: Vec<MemberRow>,
 }
 
-/// A change: records of the shared tenant that are not what they were.
+/// A record that is not what it was; or whatever else the members have to hear of, named likewise.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Changed {
+    /// The tenant of the store.
+    pub tenant: ByteString,
+    /// The record.
+    pub unique_identifier: ByteString,
+}
+
+/// What changed together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RegionChange {
     /// Its number; the next change has the next one.
     pub sequence: u64,
-    /// The records.
-    pub identifiers: Vec<ByteString>,
+    /// What has changed.
+    pub changed: Vec<Changed>,
 }
 
 /// What the members of a region share. Every change that a [`Store`](super::Store) of it commits is numbered in the same
@@ -52,6 +61,12 @@ pub trait Region: Send + Sync + 'static {
     /// Renews a membership and says what binds the member; returns the number of the last change, or `None` if it is no
     /// member any more.
     async fn renew(&self, instance: &str, applied: u64) -> Result<Option<u64>, StoreError>;
+
+    /// Ends a membership whose member uses no key any more, before its time: the leases that it granted end within `lease`.
+    async fn leave(&self, instance: &str, lease: Duration) -> Result<(), StoreError>;
+
+    /// Numbers a change that no record shows.
+    async fn tell(&self, changed: &[Changed]) -> Result<(), StoreError>;
 
     /// The changes after a number, in order.
     async fn changes(&self, after: u64) -> Result<Vec<RegionChange>, StoreError>;

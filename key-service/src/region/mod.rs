@@ -19,6 +19,8 @@
 //!    a change commit either before the number was read, or when the new member can be seen.
 //! 5. A member is forgotten when it has not been renewed for a membership and the longest lease, on the clock of the one
 //!    that forgets it; a renewal that comes in between keeps it, one that comes later is refused.
+//! 6. A Core that stops uses no key any more and then leaves: its membership is over, and its leases end within what it says.
+//!    That counts as a renewal, so that nobody counts those leases from before.
 
 mod member;
 mod settlement;

@@ -41,6 +41,10 @@ enum Flaw {
     ForgetsTheLiving,
     /// The number that a new member begins with is read before the others can see it.
     JoinsInTwoSteps,
+    /// A Core that stops is no member any more, whatever leases it has granted.
+    LeavesItsLeases,
+    /// A Core that stops does not count as renewed: the others take its leases for older than they are.
+    LeavesUnseen,
 }
 
 /// What a Core asks the database. The life keeps a crashed Core from taking an answer for its own.
@@ -53,6 +57,7 @@ enum Ask {
     Read { key: u32, place: u64 },
     Revoke { key: u32 },
     Forget { instance: ByteString, beat: u64 },
+    Leave { lease: Duration },
 }
 
 #[derive(Debug, Clone)]
@@ -114,6 +119,8 @@ enum Event {
     Beat(usize),
     Revoke(usize, u32),
     Crash(usize),
+    /// It is stopped properly, and started again.
+    Stop(usize),
     Pause(usize, Duration),
     Cut(usize, Duration),
 }
@@ -222,7 +229,14 @@ impl World {
         }
         if self.below(3) == 0 {
             let at = self.some_time();
-            self.schedule(at, Event::Crash(core));
+            if self.below(2) == 0 {
+                self.schedule(at, Event::Crash(core));
+            } else {
+                // Often it could not renew for a while before it is stopped.
+                let long = Duration::from_millis(self.below(180)).min(at);
+                self.schedule(at - long, Event::Cut(core, long));
+                self.schedule(at, Event::Stop(core));
+            }
         }
     }
 
@@ -364,6 +378,14 @@ impl World {
             Event::Beat(core) => self.beat(core),
             Event::Revoke(core, key) => self.ask(core, Ask::Revoke { key }),
             Event::Crash(core) => self.start(core),
+            Event::Stop(core) => {
+                let ends = self.cores[core].grantor.all_end_at();
+                let lease = ends.saturating_sub(self.clock(core));
+                self.ask(core, Ask::Leave { lease });
+                // It takes its time to come back: until then no new life of it speaks for its leases.
+                self.cores[core].cut_until = self.now + Duration::from_millis(self.below(600));
+                self.start(core);
+            }
             Event::Pause(core, long) => self.cores[core].paused_until = self.now + long,
             Event::Cut(core, long) => self.cores[core].cut_until = self.now + long,
         }
@@ -416,6 +438,18 @@ impl World {
                 if self.database.members.get(&instance).is_some_and(|row| row.beat == beat) {
                     self.database.members.remove(&instance);
                 }
+                Answer::None
+            }
+            Ask::Leave { lease } => {
+                let (loses_leases, is_unseen) =
+                    (self.flaw == Flaw::LeavesItsLeases, self.flaw == Flaw::LeavesUnseen);
+                if lease.is_zero() || loses_leases {
+                    self.database.members.remove(instance);
+                } else if let Some(row) = self.database.members.get_mut(instance) {
+                    (row.membership, row.lease) = (Duration::ZERO, lease);
+                    row.beat += u64::from(!is_unseen);
+                }
+                self.tell_all();
                 Answer::None
             }
         }
@@ -664,6 +698,8 @@ fn every_flaw_is_caught() {
         Flaw::KeepsKeysOnJoining,
         Flaw::ForgetsTheLiving,
         Flaw::JoinsInTwoSteps,
+        Flaw::LeavesItsLeases,
+        Flaw::LeavesUnseen,
     ];
     for flaw in flaws {
         let schedules = number("REGION_SCHEDULES", 2_000).max(2_000);

@@ -71,10 +71,7 @@ pub enum Purpose {
     /// Gateways.
     Gateway,
     /// The Cores of a region.
-    Core {
-        /// The tenant whose changes each of them has to learn of.
-        shared: &'static str,
-    },
+    Core,
 }
 
 impl Purpose {
@@ -82,7 +79,7 @@ impl Purpose {
     fn name(self) -> &'static str {
         match self {
             Self::Gateway => "gateway",
-            Self::Core { .. } => "core",
+            Self::Core => "core",
         }
     }
 }

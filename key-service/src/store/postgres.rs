@@ -56,14 +56,10 @@ impl PostgresStore {
         connection.give_back();
 
         let (requests, receiver) = mpsc::channel(WAITING_COMMITS);
-        let (shared, region) = match purpose {
-            Purpose::Gateway => (None, None),
-            Purpose::Core { shared } => {
-                let region = PostgresRegion::new(Arc::clone(&connections), url.config, url.tls);
-                (Some(ByteString::from_static(shared)), Some(Arc::new(region)))
-            }
-        };
-        let writer = Writer { connections: Arc::clone(&connections), requests: receiver, metrics, shared };
+        let region = (*purpose == Purpose::Core)
+            .then(|| Arc::new(PostgresRegion::new(Arc::clone(&connections), url.config, url.tls)));
+        let tells = region.is_some();
+        let writer = Writer { connections: Arc::clone(&connections), requests: receiver, metrics, tells };
         tokio::spawn(writer.run());
         Ok(Self { connections, requests, region })
     }

@@ -4,17 +4,24 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use bytestring::ByteString;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_postgres::{AsyncMessage, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::connections::{Connections, describe};
-use crate::port::{MemberRow, Region, RegionChange, Standing, StoreError};
+use crate::port::{Changed, MemberRow, Region, RegionChange, Standing, StoreError};
 
 /// How long to wait before the connection for news is made again.
 const RECONNECT_AFTER: Duration = Duration::from_secs(1);
+
+/// Numbers a change: what, by tenant and identifier.
+pub(super) const TELL: &str = "SELECT krypton_tell_region($1, $2)";
+
+/// The columns of a change.
+pub(super) fn columns<'a>(changed: impl Iterator<Item = (&'a str, &'a str)>) -> (Vec<&'a str>, Vec<&'a str>) {
+    changed.unzip()
+}
 
 /// What several Cores share.
 pub(super) struct PostgresRegion {
@@ -55,13 +62,32 @@ impl Region for PostgresRegion {
         Ok(rows.first().and_then(|row| row.get::<_, Option<i64>>(0)).map(number))
     }
 
+    async fn leave(&self, instance: &str, lease: Duration) -> Result<(), StoreError> {
+        // Rounded up: a lease may not end here before it does.
+        let lease = milliseconds(lease + Duration::from_nanos(999_999));
+        self.connections.query("SELECT krypton_leave($1, $2)", &[&instance, &lease]).await?;
+        Ok(())
+    }
+
+    async fn tell(&self, changed: &[Changed]) -> Result<(), StoreError> {
+        let (tenants, identifiers) =
+            columns(changed.iter().map(|one| (&*one.tenant, &*one.unique_identifier)));
+        self.connections.query(TELL, &[&tenants, &identifiers]).await?;
+        Ok(())
+    }
+
     async fn changes(&self, after: u64) -> Result<Vec<RegionChange>, StoreError> {
-        let sql = "SELECT sequence, identifiers FROM krypton_changes WHERE sequence > $1 ORDER BY sequence";
+        let sql = "SELECT sequence, tenants, identifiers FROM krypton_changes WHERE sequence > $1 ORDER BY sequence";
         let after = i64::try_from(after).unwrap_or(i64::MAX);
         let rows = self.connections.query(sql, &[&after]).await?;
-        let change = |row: &tokio_postgres::Row| RegionChange {
-            sequence: number(row.get(0)),
-            identifiers: row.get::<_, Vec<String>>(1).into_iter().map(ByteString::from).collect(),
+        let change = |row: &tokio_postgres::Row| {
+            let (tenants, identifiers): (Vec<String>, Vec<String>) = (row.get(1), row.get(2));
+            let changed = tenants.into_iter().zip(identifiers);
+            let changed = changed.map(|(tenant, unique_identifier)| Changed {
+                tenant: tenant.into(),
+                unique_identifier: unique_identifier.into(),
+            });
+            RegionChange { sequence: number(row.get(0)), changed: changed.collect() }
         };
         Ok(rows.iter().map(change).collect())
     }

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,12 +10,13 @@ use kmip_protocol::attribute::Attribute;
 use test_servers::{Postgres, PostgresOptions};
 
 use super::*;
+use crate::port::{Changed, MemberRow, RegionChange};
 use crate::record::index_key;
 use crate::store::StoreMetrics;
 use crate::store::archive::{self, ArchiveError};
 use crate::store::suite::{Subject, group, insert, name, record, replace, store_tests, walked, with};
 
-const CORE: Purpose = Purpose::Core { shared: "region" };
+const CORE: Purpose = Purpose::Core;
 
 async fn open(url: &str) -> Result<PostgresStore, String> {
     open_for(url, Purpose::Gateway).await
@@ -401,7 +403,11 @@ async fn a_region_numbers_changes_and_knows_its_members() {
         .unwrap();
     tokio::time::timeout(Duration::from_secs(5), region.news()).await.unwrap();
     let changes = region.changes(joined).await.unwrap();
-    assert_eq!(changes, [crate::port::RegionChange { sequence: joined + 1, identifiers: vec!["l3".into()] }]);
+    let changed = [("region", "l3"), ("other", "x")]
+        .map(|(tenant, name)| Changed { tenant: tenant.into(), unique_identifier: name.into() });
+    let [RegionChange { sequence, changed: told }] = &changes[..] else { panic!("{changes:?}") };
+    assert_eq!(*sequence, joined + 1);
+    assert_eq!(HashSet::<&Changed>::from_iter(told), HashSet::from_iter(&changed));
     // What is refused is no change.
     stores[1].commit(vec![insert(&record("region", "l3", 1))]).await.unwrap_err();
     assert_eq!(region.renew("one", joined).await.unwrap(), Some(joined + 1));
@@ -425,4 +431,30 @@ async fn a_region_numbers_changes_and_knows_its_members() {
     region.forget("one", 3).await.unwrap();
     assert_eq!(region.renew("one", 0).await.unwrap(), None);
     assert!(region.standing().await.unwrap().members.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_member_leaves_at_once_or_with_the_leases_that_it_granted() {
+    let postgres = Postgres::start();
+    let store = open_for(&postgres.database(), CORE).await.unwrap();
+    let region = store.region().unwrap();
+    let (membership, lease) = (Duration::from_secs(2), Duration::from_secs(5));
+    let last = region.join("with leases", membership, lease).await.unwrap();
+    region.join("without", membership, lease).await.unwrap();
+    region.leave("without", Duration::ZERO).await.unwrap();
+    region.leave("with leases", Duration::from_micros(1_500)).await.unwrap();
+    let left = MemberRow {
+        instance: "with leases".into(),
+        // As if renewed: whoever watches begins to count anew.
+        beat: 1,
+        applied: last,
+        membership: Duration::ZERO,
+        lease: Duration::from_millis(2),
+    };
+    assert_eq!(region.standing().await.unwrap().members, [left]);
+    // Something is told that is in no record.
+    let closing = Changed { tenant: "closings".into(), unique_identifier: "acme".into() };
+    region.tell(std::slice::from_ref(&closing)).await.unwrap();
+    let told = RegionChange { sequence: last + 1, changed: vec![closing] };
+    assert_eq!(region.changes(last).await.unwrap(), [told]);
 }

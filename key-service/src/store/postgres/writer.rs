@@ -4,11 +4,11 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use bytestring::ByteString;
 use tokio::sync::{mpsc, oneshot};
 
 use super::batch::{Batch, Outcome};
 use super::connections::{Connections, Failure, describe};
+use super::region;
 use crate::store::metrics::StoreMetrics;
 use crate::store::transition::Prepared;
 
@@ -28,12 +28,9 @@ pub(super) struct Writer {
     pub(super) connections: Arc<Connections>,
     pub(super) requests: mpsc::Receiver<Request>,
     pub(super) metrics: StoreMetrics,
-    /// The tenant whose changes other servers have to learn of.
-    pub(super) shared: Option<ByteString>,
+    /// Whether other servers have to learn of changes.
+    pub(super) tells: bool,
 }
-
-/// Tells the other servers of changed records, within the transaction that changes them.
-const TELL: &str = "SELECT krypton_tell_region($1)";
 
 impl Writer {
     /// Works until nobody can send any more.
@@ -116,20 +113,17 @@ impl Writer {
         attempted
     }
 
+    /// Tells the other servers of changed records, within the transaction that changes them.
     async fn tell(
         &self,
         transaction: &deadpool_postgres::Transaction<'_>,
         batch: &Batch,
     ) -> Result<(), Failure> {
-        let Some(shared) = &self.shared else { return Ok(()) };
-        let changed: Vec<&str> = batch
-            .written()
-            .filter(|record| record.tenant == *shared)
-            .map(|record| &*record.unique_identifier)
-            .collect();
-        if !changed.is_empty() {
-            let statement = transaction.prepare_cached(TELL).await?;
-            transaction.execute(&statement, &[&changed]).await?;
+        if self.tells {
+            let changed = batch.written().map(|record| (&*record.tenant, &*record.unique_identifier));
+            let (tenants, identifiers) = region::columns(changed);
+            let statement = transaction.prepare_cached(region::TELL).await?;
+            transaction.execute(&statement, &[&tenants, &identifiers]).await?;
         }
         Ok(())
     }

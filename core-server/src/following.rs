@@ -1,0 +1,85 @@
+//! What another Core of the region has changed, followed by this one: keys are wiped and leases recalled, Gateways expelled, objects
+//! forgotten, a policy put in force. What the change is of, its namespace in the store tells.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytestring::ByteString;
+use key_service::chain::{GATEWAY_PREFIX, POLICY_OBJECT};
+use key_service::port::{Changed, Store, StoreError};
+use tokio::task::JoinSet;
+
+use crate::chain::REGION;
+use crate::gateways::Gateways;
+use crate::governed::NAMESPACE;
+use crate::leases::Leases;
+use crate::policy::Governance;
+use crate::store::WatchedStore;
+use crate::switch::{CLOSINGS, Switch};
+use crate::tombstones::Plot;
+
+/// Follows what others change.
+pub(crate) struct Following {
+    /// The chain, watched.
+    pub(crate) chain: WatchedStore,
+    /// Everything.
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) leases: Arc<Leases>,
+    pub(crate) gateways: Arc<Gateways>,
+    pub(crate) governance: Arc<Governance>,
+    pub(crate) switch: Arc<Switch>,
+}
+
+impl Following {
+    /// Follows changes that another Core has committed: they bind this Core when this returns, and its Gateways when the
+    /// result has ended.
+    ///
+    /// # Errors
+    /// If the store does not tell what has changed. Then they are followed once more.
+    pub(crate) async fn follow(
+        &self,
+        changed: &[Changed],
+    ) -> Result<impl Future<Output = ()> + Send + use<>, StoreError> {
+        let in_namespace = |namespace: &str| {
+            let records = changed.iter().filter(|record| record.tenant == namespace);
+            records.map(|record| record.unique_identifier.clone()).collect::<Vec<_>>()
+        };
+        let mut given_up = JoinSet::new();
+        for name in in_namespace(NAMESPACE) {
+            if &*name == POLICY_OBJECT {
+                match self.governance.refresh(&*self.store).await {
+                    // The one in force stays: nobody is kept from following all else.
+                    Err(StoreError::Damaged(what)) => {
+                        tracing::error!(what, "the policy in the store is damaged")
+                    }
+                    refreshed => refreshed?,
+                }
+            } else if let Some(gateway) = name.strip_prefix(GATEWAY_PREFIX)
+                && let Some(expelled) = self.gateways.look_at(gateway, &*self.store).await?
+            {
+                given_up.spawn(async { drop(expelled.await) });
+            }
+        }
+        for tenant in in_namespace(CLOSINGS) {
+            given_up.spawn(self.switch.follow(&tenant));
+        }
+        for (plot, objects) in buried(changed) {
+            let leases = Arc::clone(&self.leases);
+            // Within a bound: a Gateway that cannot be told holds up neither this Destroy nor a Revoke for as long as its lease.
+            given_up.spawn(async move { leases.forget(&plot, &objects, None).await });
+        }
+        given_up.spawn(self.chain.follow(&in_namespace(REGION)).await?);
+        Ok(async { drop(given_up.join_all().await) })
+    }
+}
+
+/// The objects that were buried, by service.
+fn buried(changed: &[Changed]) -> HashMap<Plot, Vec<ByteString>> {
+    let mut buried: HashMap<Plot, Vec<ByteString>> = HashMap::new();
+    for record in changed {
+        if let Some(plot) = Plot::named(&record.tenant) {
+            buried.entry(plot).or_default().push(record.unique_identifier.clone());
+        }
+    }
+    buried
+}
