@@ -204,21 +204,43 @@ impl Leases {
     /// Tells all Gateways, but the one that asks, to forget objects (L4s) of a service. Returns when they have, or after a
     /// while: what is left is told in the background, and a Gateway that cannot be told loses its leases.
     pub async fn forget(self: &Arc<Self>, of: &Plot, objects: &[ByteString], asking: Option<&Life>) {
-        let mut told: HashMap<Life, Vec<ByteString>> = HashMap::new();
-        for key in self.leased(|other| other == of) {
-            for (life, _) in self.holders(&key).into_iter().filter(|(life, _)| Some(life) != asking) {
-                told.entry(life).or_default().push(key.clone());
-            }
-        }
         let objects: Arc<[ByteString]> = objects.iter().map(|object| ByteString::from(&**object)).collect();
-        let mut telling = JoinSet::new();
-        for (life, keys) in told {
-            let (leases, objects) = (Arc::clone(self), Arc::clone(&objects));
-            telling.spawn(async move { leases.forget_at(&life, &keys, &objects).await });
+        let mut telling = self.tell_users(of, &objects, asking);
+        let unknown_until = self.grantor().unknown_until();
+        let pause = unknown_until.saturating_sub(self.clock.monotonic());
+        if !pause.is_zero() {
+            // Gateways with leases from before a restart of the Core: by then it knows those that have renewed them.
+            let (leases, of, asking) = (Arc::clone(self), of.clone(), asking.cloned());
+            tokio::spawn(async move {
+                tokio::time::sleep(pause).await;
+                leases.tell_users(&of, &objects, asking.as_ref()).detach_all();
+            });
         }
         let all = async { while telling.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(FORGET_WITHIN, all).await;
         telling.detach_all();
+    }
+
+    /// Has all that may use L3s of a service now, but for one, told to forget objects.
+    fn tell_users(
+        self: &Arc<Self>,
+        of: &Plot,
+        objects: &Arc<[ByteString]>,
+        asking: Option<&Life>,
+    ) -> JoinSet<()> {
+        let now = self.clock.monotonic();
+        let mut told: HashMap<Life, Vec<ByteString>> = HashMap::new();
+        for key in self.leased(|other| other == of) {
+            for life in self.grantor().users(&key, now).into_iter().filter(|life| Some(life) != asking) {
+                told.entry(life).or_default().push(key.clone());
+            }
+        }
+        let mut telling = JoinSet::new();
+        for (life, keys) in told {
+            let (leases, objects) = (Arc::clone(self), Arc::clone(objects));
+            telling.spawn(async move { leases.forget_at(&life, &keys, &objects).await });
+        }
+        telling
     }
 
     async fn forget_at(self: Arc<Self>, life: &Life, keys: &[ByteString], objects: &[ByteString]) {

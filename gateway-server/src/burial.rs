@@ -176,6 +176,8 @@ impl Undertaker {
             };
             for (grave, item) in graves.iter().zip(items) {
                 if item.result_status == ResultStatus::Success {
+                    // Once more: until now the Core would have opened it again, for who has the store as it was before.
+                    self.leases.bury(&grave.key, &grave.unique_identifier);
                     self.work().confirmed.insert(grave.clone());
                 } else {
                     let (tenant, object, error) = (&grave.tenant, &grave.unique_identifier, refusal(&item));

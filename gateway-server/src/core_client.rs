@@ -139,6 +139,7 @@ impl CoreSealer {
         plaintext: Secret,
     ) -> Result<Sealed, SealerError> {
         self.leases.ensure(key).await?;
+        let asked = self.leases.asking();
         let (opened, bytes) = (plaintext.share(), plaintext.len());
         let request = EncryptRequest {
             unique_identifier: Some(UniqueIdentifier::Text(key.clone())),
@@ -154,7 +155,7 @@ impl CoreSealer {
             Response::Encrypt(encrypted) => {
                 let envelope = Bytes::copy_from_slice(encrypted.data.ok_or_else(malformed)?.expose());
                 let sealed = Sealed { key: key.clone(), envelope };
-                self.leases.remember(binding, &sealed, &opened);
+                self.leases.remember(asked, binding, &sealed, &opened);
                 Ok(sealed)
             }
             _ => Err(malformed()),
@@ -163,6 +164,7 @@ impl CoreSealer {
 
     /// Has the Core open an object under a live lease.
     async fn open(&self, binding: &Binding, sealed: &Sealed) -> Result<Secret, SealerError> {
+        let asked = self.leases.asking();
         let request = DecryptRequest {
             unique_identifier: Some(UniqueIdentifier::Text(sealed.key.clone())),
             cryptographic_parameters: None,
@@ -177,7 +179,7 @@ impl CoreSealer {
         match self.errands.ask(&binding.tenant, sealed.envelope.len(), request).await? {
             Response::Decrypt(decrypted) => {
                 let opened = decrypted.data.ok_or_else(malformed)?;
-                self.leases.remember(binding, sealed, &opened);
+                self.leases.remember(asked, binding, sealed, &opened);
                 Ok(opened)
             }
             _ => Err(malformed()),

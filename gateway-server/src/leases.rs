@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytestring::ByteString;
 use key_service::chain::RECORD_KEY_LABEL;
 use key_service::crypto::RECORD_KEY_BYTES;
-use key_service::lease::Holder;
+use key_service::lease::{Asked, Granted, Holder};
 use key_service::memory::{LockedSecret, keys_taken_back};
 use key_service::port::{Binding, Clock, Sealed, SealerError};
 use key_service::streams::Streams;
@@ -121,12 +121,27 @@ impl Leases {
             match (&item.payload, item.result_status) {
                 (Some(Response::ObtainLease(lease)), ResultStatus::Success) => {
                     let lease_time = Duration::from_secs(u64::from(lease.lease_time.0));
-                    self.book().holder.granted(asked, ByteString::from(&**key), lease_time);
+                    self.take(asked, key, lease_time);
                 }
                 _ => outcome = outcome.and(Err(refusal(&item))),
             }
         }
         outcome
+    }
+
+    /// The Core has granted a lease. Where one begins, nothing stays that was opened under an earlier one: the Core may have had it
+    /// forgotten in between, when it had nobody to tell here.
+    fn take(&self, asked: Asked, key: &ByteString, lease_time: Duration) {
+        let mut book = self.book();
+        let now = self.clock.monotonic();
+        if book.holder.granted(asked, ByteString::from(&**key), lease_time, now) == Granted::Begun {
+            self.wipe(key);
+        }
+    }
+
+    /// To be called right before the Core is asked for something that is to be [remembered](Self::remember).
+    pub(crate) fn asking(&self) -> Asked {
+        self.book().holder.ask(self.clock.monotonic())
     }
 
     /// The Core asks for a lease back: nothing is used under it from now on, and what was opened is wiped.
@@ -170,6 +185,7 @@ impl Leases {
             init_indicator: None,
             final_indicator: None,
         };
+        let asked = self.asking();
         let mac_data = match self.link.send(&[request.into()]).await?.pop() {
             Some(ResponseBatchItem { payload: Some(Response::Mac(made)), .. }) => made.mac_data,
             Some(item) => return Err(refusal(&item)),
@@ -179,7 +195,8 @@ impl Leases {
             return Err(SealerError::Unavailable("the Core's answer lacks the key of records".to_owned()));
         };
         let book = self.book();
-        if book.holder.is_live(key, self.clock.monotonic()) && !self.record_keys.remember(key, &record_key) {
+        let is_kept = book.holder.may_keep(asked, key, self.clock.monotonic());
+        if is_kept && !self.record_keys.remember(key, &record_key) {
             return Err(SealerError::Unavailable("no locked memory is left for record keys".to_owned()));
         }
         Ok(())
@@ -201,11 +218,11 @@ impl Leases {
         }
     }
 
-    /// Remembers an opened object, if the lease that it was opened under still lives.
-    pub(crate) fn remember(&self, binding: &Binding, sealed: &Sealed, opened: &Secret) {
+    /// Remembers an opened object, if the lease that it was asked for under still lives.
+    pub(crate) fn remember(&self, asked: Asked, binding: &Binding, sealed: &Sealed, opened: &Secret) {
         let book = self.book();
-        let is_live = book.holder.is_live(&sealed.key, self.clock.monotonic());
-        if is_live && !self.record_keys.is_buried(&sealed.key, &binding.unique_identifier) {
+        let is_kept = book.holder.may_keep(asked, &sealed.key, self.clock.monotonic());
+        if is_kept && !self.record_keys.is_buried(&sealed.key, &binding.unique_identifier) {
             self.cache.remember(binding, sealed, opened);
         }
     }

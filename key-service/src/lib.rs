@@ -41,6 +41,8 @@ pub mod replacement;
 mod response_room;
 mod search;
 pub mod service;
+#[cfg(test)]
+mod simulation;
 pub mod store;
 pub mod streams;
 #[cfg(test)]

@@ -59,7 +59,9 @@ impl<K: Eq + Hash + Clone, H: Eq + Hash + Clone> Grantor<K, H> {
     /// Revokes keys: grants no more leases on them. Tell [`holders`](Self::holders) to give up; answer the Revoke when
     /// [`is_done`](Self::is_done).
     pub fn revoke(&mut self, keys: &[K], now: Duration) -> Revocation {
-        self.remember_revoked(keys.iter().cloned());
+        for key in keys {
+            *self.revoked.entry(key.clone()).or_default() += 1;
+        }
         self.recall(keys, now)
     }
 
@@ -132,13 +134,6 @@ impl<K: Eq + Hash + Clone, H: Eq + Hash + Clone> Grantor<K, H> {
         (revocation, keys.into_iter().collect())
     }
 
-    /// Keys that were revoked before this grantor started: their leases are among the unknown ones.
-    pub fn remember_revoked(&mut self, keys: impl IntoIterator<Item = K>) {
-        for key in keys {
-            *self.revoked.entry(key).or_default() += 1;
-        }
-    }
-
     /// Who has yet to give up.
     pub fn holders(&self, revocation: Revocation) -> impl Iterator<Item = &H> {
         self.revocations.get(&revocation.0).into_iter().flat_map(|pending| pending.holders.keys())
@@ -176,6 +171,11 @@ impl<K: Eq + Hash + Clone, H: Eq + Hash + Clone> Grantor<K, H> {
         self.revocations.remove(&revocation.0);
     }
 
+    /// Until when leases may be out there that nobody here knows of.
+    pub fn unknown_until(&self) -> Duration {
+        self.unknown_until
+    }
+
     /// Whether a revocation has to wait, beyond `now`, for leases of before a restart that nobody here knows of.
     pub fn waits_for_unknown(&self, revocation: Revocation, now: Duration) -> bool {
         self.revocations.get(&revocation.0).is_some_and(|pending| pending.unknown_until > now)
@@ -187,6 +187,14 @@ impl<K: Eq + Hash + Clone, H: Eq + Hash + Clone> Grantor<K, H> {
             holders.retain(|_, ends| *ends > now);
             !holders.is_empty()
         });
+    }
+
+    /// Who may use a key now: the holders of leases, and those who have yet to give theirs up.
+    pub fn users(&self, key: &K, now: Duration) -> HashSet<H> {
+        let leases = self.leases.get(key).into_iter().flatten();
+        let pending = self.revocations.values().filter(|pending| pending.keys.contains(key));
+        let all = leases.chain(pending.flat_map(|pending| &pending.holders));
+        all.filter(|(_, ends)| **ends > now).map(|(holder, _)| holder.clone()).collect()
     }
 
     /// The live leases on a key.
@@ -224,6 +232,7 @@ mod tests {
         let (mut grantor, now) = settled();
         assert!(grantor.grant(&"l3", &1, LEASE, now));
         let recall = grantor.recall(&["l3"], now);
+        assert_eq!(grantor.users(&"l3", now), HashSet::from([1]), "it has yet to give up");
         assert!(grantor.grant(&"l3", &1, LEASE, now));
         assert!(!grantor.is_done(recall, now));
         grantor.confirm(recall, &1);

@@ -12,62 +12,94 @@ const MAXIMUM_REMEMBERED: usize = 4_096;
 /// The leases that a Gateway holds, by key. `now` is always its own monotonic clock.
 #[derive(Debug)]
 pub struct Holder<K> {
-    leases: HashMap<K, Duration>,
-    /// How often something was given up.
-    given_up: u64,
-    /// When, counted so, each key was given up last.
+    leases: HashMap<K, Lease>,
+    /// How often a lease has begun, or something was given up.
+    turns: u64,
+    /// In which turn each key was given up last.
     given_up_keys: HashMap<K, u64>,
-    /// When, counted so, the last key was that is not remembered any more.
+    /// In which turn the last key was that is not remembered any more.
     given_up_all: u64,
 }
 
-/// A request for a lease that is under way.
+/// A lease, renewed or not, without a gap.
+#[derive(Debug, Clone, Copy)]
+struct Lease {
+    /// When it began, in turns.
+    began: u64,
+    ends: Duration,
+}
+
+/// A request that is under way: for a lease, or for something that is kept under one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Asked {
     pub(super) sent: Duration,
-    pub(super) given_up: u64,
+    pub(super) turn: u64,
+}
+
+/// What became of a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Granted {
+    /// It does not count: the key was given up since the lease was asked for, and the answer may be older than that. Ask again.
+    Overtaken,
+    /// The lease that there was goes on.
+    Renewed,
+    /// A lease begins: what is still there of what was opened under an earlier one is to be wiped. It was not told meanwhile
+    /// what to forget.
+    Begun,
 }
 
 impl<K> Default for Holder<K> {
     fn default() -> Self {
-        Self { leases: HashMap::new(), given_up: 0, given_up_keys: HashMap::new(), given_up_all: 0 }
+        Self { leases: HashMap::new(), turns: 0, given_up_keys: HashMap::new(), given_up_all: 0 }
     }
 }
 
 impl<K: Eq + Hash + Clone> Holder<K> {
-    /// To be called right before a request for leases is sent.
+    /// To be called right before a request is sent.
     pub fn ask(&self, now: Duration) -> Asked {
-        Asked { sent: now, given_up: self.given_up }
+        Asked { sent: now, turn: self.turns }
     }
 
-    /// The grantor answered. Returns whether the lease counts: not if the key was given up since it was asked for,
-    /// since the answer may be older than that; ask again then.
-    pub fn granted(&mut self, asked: Asked, key: K, lease_time: Duration) -> bool {
+    /// The grantor answered.
+    pub fn granted(&mut self, asked: Asked, key: K, lease_time: Duration, now: Duration) -> Granted {
         let last = self.given_up_keys.get(&key).copied().unwrap_or_default().max(self.given_up_all);
-        if asked.given_up < last {
-            return false;
+        if asked.turn < last {
+            return Granted::Overtaken;
         }
         let ends = asked.sent + lease_time;
-        let lease = self.leases.entry(key).or_default();
-        *lease = ends.max(*lease);
-        true
+        if let Some(lease) = self.leases.get_mut(&key).filter(|lease| now < lease.ends) {
+            lease.ends = ends.max(lease.ends);
+            return Granted::Renewed;
+        }
+        self.turns += 1;
+        self.leases.insert(key, Lease { began: self.turns, ends });
+        Granted::Begun
+    }
+
+    /// Whether something that was asked for may be kept under the lease on a key: only if that has been held all the time. Else
+    /// the answer may be older than something that the grantor wanted forgotten.
+    pub fn may_keep<Q: Eq + Hash + ?Sized>(&self, asked: Asked, key: &Q, now: Duration) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        self.leases.get(key).is_some_and(|lease| now < lease.ends && lease.began <= asked.turn)
     }
 
     /// Gives up the lease on a key: the grantor asked for it back. After this returned, and whatever is used under
     /// the lease has stopped, the grantor may be told.
     pub fn give_up(&mut self, key: K) {
         self.leases.remove(&key);
-        self.given_up += 1;
+        self.turns += 1;
         if self.given_up_keys.len() >= MAXIMUM_REMEMBERED {
             self.forget_given_up();
         }
-        self.given_up_keys.insert(key, self.given_up);
+        self.given_up_keys.insert(key, self.turns);
     }
 
     /// No request under way counts any more, so that it need not be known which keys were given up.
     fn forget_given_up(&mut self) {
         self.given_up_keys.clear();
-        self.given_up_all = self.given_up;
+        self.given_up_all = self.turns;
     }
 
     /// Whether the key may be used now.
@@ -75,17 +107,17 @@ impl<K: Eq + Hash + Clone> Holder<K> {
     where
         K: Borrow<Q>,
     {
-        self.leases.get(key).is_some_and(|ends| now < *ends)
+        self.leases.get(key).is_some_and(|lease| now < lease.ends)
     }
 
     /// The keys whose leases end before `horizon`: to be asked for again, if they are still wanted.
     pub fn ending(&self, horizon: Duration) -> impl Iterator<Item = &K> {
-        self.leases.iter().filter(move |(_, ends)| **ends < horizon).map(|(key, _)| key)
+        self.leases.iter().filter(move |(_, lease)| lease.ends < horizon).map(|(key, _)| key)
     }
 
     /// Forgets leases that have ended; returns their keys, so that what was unsealed under them can be wiped.
     pub fn expire(&mut self, now: Duration) -> Vec<K> {
-        self.leases.extract_if(|_, ends| *ends <= now).map(|(key, _)| key).collect()
+        self.leases.extract_if(|_, lease| lease.ends <= now).map(|(key, _)| key).collect()
     }
 }
 
@@ -99,7 +131,7 @@ mod tests {
     fn a_lease_counts_from_before_the_request() {
         let mut holder = Holder::default();
         let asked = holder.ask(Duration::from_secs(1));
-        assert!(holder.granted(asked, "l3", LEASE));
+        assert_eq!(holder.granted(asked, "l3", LEASE, Duration::from_secs(2)), Granted::Begun);
         assert!(holder.is_live(&"l3", Duration::from_millis(5_999)));
         assert!(!holder.is_live(&"l3", Duration::from_secs(6)));
         assert_eq!(holder.expire(Duration::from_secs(6)), ["l3"]);
@@ -110,10 +142,10 @@ mod tests {
         let mut holder = Holder::default();
         let asked = holder.ask(Duration::ZERO);
         holder.give_up("l3");
-        assert!(!holder.granted(asked, "l3", LEASE));
+        assert_eq!(holder.granted(asked, "l3", LEASE, Duration::ZERO), Granted::Overtaken);
         assert!(!holder.is_live(&"l3", Duration::ZERO));
         let again = holder.ask(Duration::ZERO);
-        assert!(holder.granted(again, "l3", LEASE));
+        assert_eq!(holder.granted(again, "l3", LEASE, Duration::ZERO), Granted::Begun);
     }
 
     #[test]
@@ -121,7 +153,7 @@ mod tests {
         let mut holder = Holder::default();
         let asked = holder.ask(Duration::ZERO);
         holder.give_up("other");
-        assert!(holder.granted(asked, "l3", LEASE));
+        assert_eq!(holder.granted(asked, "l3", LEASE, Duration::ZERO), Granted::Begun);
     }
 
     #[test]
@@ -131,8 +163,39 @@ mod tests {
         holder.give_up(0);
         (1..=MAXIMUM_REMEMBERED).for_each(|key| holder.give_up(key));
         assert!(holder.given_up_keys.len() <= MAXIMUM_REMEMBERED);
-        assert!(!holder.granted(asked, 0, LEASE));
+        assert_eq!(holder.granted(asked, 0, LEASE, Duration::ZERO), Granted::Overtaken);
         let again = holder.ask(Duration::ZERO);
-        assert!(holder.granted(again, 0, LEASE));
+        assert_eq!(holder.granted(again, 0, LEASE, Duration::ZERO), Granted::Begun);
+    }
+
+    #[test]
+    fn a_lease_that_is_renewed_in_time_goes_on_and_another_one_begins() {
+        let (mut holder, second) = (Holder::default(), Duration::from_secs(1));
+        let first = holder.ask(Duration::ZERO);
+        assert_eq!(holder.granted(first, "l3", LEASE, second), Granted::Begun);
+        let opening = holder.ask(second);
+        let renewal = holder.ask(second);
+        assert_eq!(holder.granted(renewal, "l3", LEASE, 2 * second), Granted::Renewed);
+        assert!(holder.may_keep(opening, &"l3", 2 * second) && !holder.may_keep(first, &"l3", 2 * second));
+        // It has ended, though nobody has looked yet.
+        let late = holder.ask(7 * second);
+        assert_eq!(holder.granted(late, "l3", LEASE, 7 * second), Granted::Begun);
+        assert!(!holder.may_keep(opening, &"l3", 7 * second));
+    }
+
+    #[test]
+    fn what_was_asked_for_before_a_recall_is_not_kept_after_it() {
+        let mut holder = Holder::default();
+        let granted = |holder: &mut Holder<_>| {
+            let asked = holder.ask(Duration::ZERO);
+            holder.granted(asked, "l3", LEASE, Duration::ZERO)
+        };
+        assert_eq!(granted(&mut holder), Granted::Begun);
+        let opening = holder.ask(Duration::ZERO);
+        assert!(holder.may_keep(opening, &"l3", Duration::ZERO));
+        holder.give_up("l3");
+        assert!(!holder.may_keep(opening, &"l3", Duration::ZERO));
+        assert_eq!(granted(&mut holder), Granted::Begun);
+        assert!(!holder.may_keep(opening, &"l3", Duration::ZERO));
     }
 }

@@ -15,6 +15,15 @@
 //!    overtaken.
 //! 4. A grantor that has lost its book in a restart acts as if everybody held every lease for the longest time that
 //!    it grants.
+//! 5. A Revoke that fails is taken back when the store has answered, never while it may yet succeed. Whether it was recorded
+//!    all the same does not matter: the store is asked anew before anything is granted.
+//!
+//! Why no opened object is used after all have been told to forget it:
+//!
+//! 1. Whoever may use the key is told: those in the book, and those who have yet to give it up. A grantor that has lost its
+//!    book tells them once more when the leases have ended that it does not know of.
+//! 2. Whoever is in neither holds no lease. When one begins, the holder wipes what it had opened; and it keeps
+//!    nothing that was asked for before that.
 
 mod grantor;
 mod holder;
@@ -24,7 +33,7 @@ mod simulation;
 use std::time::Duration;
 
 pub use grantor::{Grantor, Revocation};
-pub use holder::{Asked, Holder};
+pub use holder::{Asked, Granted, Holder};
 
 /// How much slower than the grantor's a holder's clock may run. Quartz is a hundred times better; the rest is for
 /// virtual machines that are held up.
