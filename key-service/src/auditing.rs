@@ -153,9 +153,7 @@ impl<'a> Recorder<'a> {
         outcome: &Result<Response, Fault>,
     ) -> Option<Event> {
         let details = context.take_notes();
-        let weight = Weight::of(operation);
-        let is_unwanted = weight == Weight::Use && outcome.is_ok() && !self.service.audit.keeps_uses();
-        if weight == Weight::Harmless || is_unwanted {
+        if Weight::of(operation) == Weight::Harmless {
             return None;
         }
         let answered = outcome.as_ref().ok().and_then(subject::answered).map(|object| bounded(object));
@@ -172,12 +170,15 @@ impl<'a> Recorder<'a> {
         Some(event)
     }
 
-    /// Records what an item has come to.
+    /// Records what an item has come to, if that is wanted.
     ///
     /// # Errors
     /// If it cannot be recorded. A change has happened all the same, and is recorded as soon as it can be.
     pub(crate) async fn record(&self, operation: Operation, event: Event) -> Result<(), Fault> {
         let audit = &self.service.audit;
+        if event.outcome == Outcome::Success && Weight::of(operation) == Weight::Use && !audit.keeps_uses() {
+            return Ok(());
+        }
         if event.outcome != Outcome::Success || Weight::of(operation) < Weight::Change {
             return Ok(audit.record_later(event).await?);
         }
@@ -185,6 +186,18 @@ impl<'a> Recorder<'a> {
             tracing::error!(%error, "a change could not be recorded in time");
             Fault::general_failure("the operation took place, but it could not be recorded in time")
         })
+    }
+
+    /// Records that the answer to an item which has been recorded already was not given in the end.
+    pub(crate) async fn record_withheld(
+        &self,
+        operation: Operation,
+        object: Option<ByteString>,
+    ) -> Result<(), Fault> {
+        let outcome = Outcome::Failure(ResultReason::PermissionDenied);
+        let mut event = self.event(name(operation), object, outcome);
+        event.details.insert(ByteString::from_static("answer"), ByteString::from_static("withheld"));
+        Ok(self.service.audit.record_later(event).await?)
     }
 
     /// Records an item that was refused for its operation alone.

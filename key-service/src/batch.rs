@@ -62,9 +62,16 @@ pub async fn answer(
         return refuse_message(&message.header, &fault, service.clock.now());
     }
     let recorder = Recorder::new(service, principal, limits, &message.header);
-    let held = Vec::new();
-    let mut batch =
-        Batch { operations, service, principal, limits, header: &message.header, recorder: &recorder, held };
+    let mut batch = Batch {
+        operations,
+        service,
+        principal,
+        limits,
+        header: &message.header,
+        recorder: &recorder,
+        held: Vec::new(),
+        traces: Vec::new(),
+    };
     let items = batch.run(&message.items).await;
     let mut header = response_header(&message.header, items.len(), service.clock.now());
     // Clients that did not send a correlation value cannot decode one.
@@ -139,62 +146,140 @@ struct Batch<'a> {
     recorder: &'a Recorder<'a>,
     /// The changes of a batch that commits as a whole, to be recorded when it has.
     held: Vec<(Operation, Event)>,
+    /// What is left to be recorded of each item.
+    traces: Vec<Trace>,
+}
+
+/// An item, as the audit log is to know it when it is known what the client is answered.
+#[derive(Default)]
+struct Trace {
+    /// The keys of the vault that it has used.
+    vault_keys: Vec<ByteString>,
+    /// What it was about, unless that is of no interest.
+    subject: Option<(Operation, Option<ByteString>)>,
+    /// A use, or a failure. Changes are recorded when they are made.
+    event: Option<Event>,
 }
 
 impl Batch<'_> {
     async fn run(&mut self, items: &[RequestBatchItem]) -> Vec<ResponseBatchItem> {
-        let mut vault_keys = Vec::with_capacity(items.len());
-        let mut answers = self.run_items(items, &mut vault_keys).await;
-        for (answer, keys) in answers.iter_mut().zip(&vault_keys) {
-            if !keys.iter().all(|key| self.service.sealer.may_use(key)) {
-                *answer = fail_item(answer, &revoked_meanwhile());
+        let mut answers = self.run_items(items).await;
+        let mut withheld = self.withhold(&mut answers);
+        withheld.retain(|index| self.traces.get(*index).is_some_and(|trace| trace.event.is_none()));
+        self.record_answers(&mut answers).await;
+        // That may have taken its time, and nothing is answered under a lease that has ended.
+        withheld.extend(self.withhold(&mut answers));
+        // Of these the log says something else already.
+        for index in withheld {
+            let subject = self.traces.get_mut(index).and_then(|trace| trace.subject.take());
+            if let Some((operation, object)) = subject
+                && let Err(fault) = self.recorder.record_withheld(operation, object).await
+            {
+                tracing::warn!(reason = %fault.reason, "what was withheld could not be recorded");
             }
         }
         answers
     }
 
-    /// Runs the items; notes for each which keys of the vault it has used.
-    async fn run_items(
-        &mut self,
-        items: &[RequestBatchItem],
-        vault_keys: &mut Vec<Vec<ByteString>>,
-    ) -> Vec<ResponseBatchItem> {
+    /// Takes back the answers that were made with keys which may not be used any more; returns which.
+    fn withhold(&self, answers: &mut [ResponseBatchItem]) -> Vec<usize> {
+        let mut withheld = Vec::new();
+        for (index, (answer, trace)) in answers.iter_mut().zip(&self.traces).enumerate() {
+            let may_use = |key: &ByteString| self.service.sealer.may_use(key);
+            if answer.result_status == ResultStatus::Success && !trace.vault_keys.iter().all(may_use) {
+                *answer = fail_item(answer, &revoked_meanwhile());
+                withheld.push(index);
+            }
+        }
+        withheld
+    }
+
+    /// Records uses as they are answered. What cannot be recorded is not answered.
+    async fn record_answers(&mut self, answers: &mut [ResponseBatchItem]) {
+        let failure = answers.iter().rev().find_map(|answer| answer.result_reason);
+        for (answer, trace) in answers.iter_mut().zip(&mut self.traces) {
+            let Some((operation, _)) = trace.subject else { continue };
+            let Some(mut event) = trace.event.take() else { continue };
+            if event.outcome == Outcome::Success && answer.result_status != ResultStatus::Success {
+                // One that was undone failed for what another one did.
+                let reason = answer.result_reason.or(failure).unwrap_or(ResultReason::GeneralFailure);
+                event.outcome = Outcome::Failure(reason);
+            }
+            if let Err(fault) = self.recorder.record(operation, event).await {
+                *answer = fail_item(answer, &fault);
+            }
+        }
+    }
+
+    /// Runs the items; all of them again where the batch commits as a whole and others changed the same objects first.
+    async fn run_items(&mut self, items: &[RequestBatchItem]) -> Vec<ResponseBatchItem> {
         let option =
             self.header.batch_error_continuation_option.unwrap_or(BatchErrorContinuationOption::Stop);
         // An Undo batch commits as a whole; so does nothing of one that fails.
         let commits_each = option != BatchErrorContinuationOption::Undo || items.len() == 1;
-        let mut context = Context::new(self.service, self.principal, self.header.protocol_version);
-        context.commits_each = commits_each;
-        context.recorder = Some(self.recorder);
-        context.client_correlation_value = self.header.client_correlation_value.clone();
+        let mut attempt = 0;
+        loop {
+            let mut context = Context::new(self.service, self.principal, self.header.protocol_version);
+            context.commits_each = commits_each;
+            context.recorder = Some(self.recorder);
+            context.client_correlation_value = self.header.client_correlation_value.clone();
+            self.traces = Vec::with_capacity(items.len());
+            let (mut answers, is_undone) = self.try_items(&mut context, items, option).await;
+            if commits_each || is_undone {
+                return answers;
+            }
+            attempt += 1;
+            let may_repeat = context.is_repeatable && attempt < CONFLICT_ATTEMPTS;
+            match self.commit_whole(&mut context, may_repeat).await {
+                Ok(()) => return answers,
+                Err(fault) if fault.conflict && may_repeat => (),
+                Err(fault) => {
+                    for answer in &mut answers {
+                        *answer = fail_item(answer, &fault);
+                    }
+                    return answers;
+                }
+            }
+        }
+    }
+
+    /// Runs the items once. Returns the answers, and whether they were undone because one failed.
+    async fn try_items(
+        &mut self,
+        context: &mut Context<'_>,
+        items: &[RequestBatchItem],
+        option: BatchErrorContinuationOption,
+    ) -> (Vec<ResponseBatchItem>, bool) {
         let mut room = Room::new(self.header, items, self.service.settings.maximum_response_bytes);
         let mut answers: Vec<ResponseBatchItem> = Vec::with_capacity(items.len());
         for item in items {
-            let outcome = self.run_item(&mut context, item, commits_each, &mut room).await;
-            vault_keys.push(context.take_vault_keys());
+            self.traces.push(Trace::default());
+            let outcome = self.run_item(context, item, &mut room).await;
+            if let Some(trace) = self.traces.last_mut() {
+                trace.vault_keys = context.take_vault_keys();
+            }
             context.placeholders.remember(outcome.as_ref().ok());
             let failed = outcome.is_err();
             answers.push(answer_item(item, outcome));
             if failed && option == BatchErrorContinuationOption::Undo {
                 undo(&mut answers);
                 self.record_undone(answers.last().and_then(|failed| failed.result_reason)).await;
-                return answers;
+                return (answers, true);
             }
             if failed && option == BatchErrorContinuationOption::Stop {
-                return answers;
+                break;
             }
         }
-        if !commits_each && let Err(fault) = self.commit_whole(&mut context).await {
-            for answer in &mut answers {
-                *answer = fail_item(answer, &fault);
-            }
-        }
-        answers
+        (answers, false)
     }
 
     /// Commits a batch that does so as a whole, and records it.
-    async fn commit_whole(&mut self, context: &mut Context<'_>) -> Result<(), Fault> {
+    async fn commit_whole(&mut self, context: &mut Context<'_>, may_repeat: bool) -> Result<(), Fault> {
         if let Err(fault) = self.commit_intended(context).await {
+            if fault.conflict && may_repeat {
+                // It is tried again. What was intended has come to nothing, and the rest has not been recorded.
+                self.held.retain(|(operation, _)| Weight::of(*operation) == Weight::Irrevocable);
+            }
             self.record_undone(Some(fault.reason)).await;
             return Err(fault);
         }
@@ -229,9 +314,9 @@ impl Batch<'_> {
         &mut self,
         context: &mut Context<'_>,
         item: &RequestBatchItem,
-        commit: bool,
         room: &mut Room,
     ) -> Result<Response, Fault> {
+        let commit = context.commits_each;
         let operation = match self.route(item) {
             Ok(operation) => operation,
             Err(fault) => {
@@ -241,12 +326,22 @@ impl Batch<'_> {
         };
         self.recorder.judge(operation)?;
         let outcome = self.attempt(context, operation, item, commit, room).await;
-        if let Some(event) = self.recorder.outcome(context, item, operation, &outcome) {
-            if !commit && outcome.is_ok() && Weight::of(operation) >= Weight::Change {
-                self.held.push((operation, event));
-            } else {
+        let Some(event) = self.recorder.outcome(context, item, operation, &outcome) else { return outcome };
+        let is_change = outcome.is_ok() && Weight::of(operation) >= Weight::Change;
+        let subject = Some((operation, event.unique_identifier.clone()));
+        let event = match (is_change, commit) {
+            (true, true) => {
                 self.recorder.record(operation, event).await?;
+                None
             }
+            (true, false) => {
+                self.held.push((operation, event));
+                None
+            }
+            (false, _) => Some(event),
+        };
+        if let Some(trace) = self.traces.last_mut() {
+            (trace.subject, trace.event) = (subject, event);
         }
         outcome
     }

@@ -41,6 +41,8 @@ pub struct Context<'a> {
     pub(crate) recorder: Option<&'a Recorder<'a>>,
     /// Whether the item has said in the audit log what it is about to do.
     pub(crate) is_intended: bool,
+    /// Whether the items of the batch can be run again.
+    pub(crate) is_repeatable: bool,
 }
 
 impl<'a> Context<'a> {
@@ -60,6 +62,7 @@ impl<'a> Context<'a> {
             commits_each: true,
             recorder: None,
             is_intended: false,
+            is_repeatable: true,
         }
     }
 
@@ -295,9 +298,13 @@ impl<'a> Context<'a> {
     }
 
     /// Makes the changes so far durable before something is done that cannot be done again, should the item have to be
-    /// tried again. Does nothing in a batch that commits as a whole: it is not tried again.
+    /// tried again. A batch that commits as a whole is not tried again from here on.
     pub(crate) async fn commit_early(&mut self) -> Result<(), Fault> {
-        if self.commits_each { self.commit().await } else { Ok(()) }
+        if self.commits_each {
+            return self.commit().await;
+        }
+        self.is_repeatable = false;
+        Ok(())
     }
 
     /// How many changes there are so far: where to go [`back_to`](Self::back_to).

@@ -42,6 +42,7 @@ pub(crate) struct Server {
     pub(crate) service: Service,
     pub(crate) clock: Arc<StoppedClock>,
     pub(crate) principal: Principal,
+    sealer: Arc<TestSealer>,
 }
 
 /// When tests begin, in seconds since 1970.
@@ -68,7 +69,10 @@ impl Clock for StoppedClock {
 }
 
 /// Seals with one key for all.
-struct TestSealer;
+pub(crate) struct TestSealer {
+    /// How often yet it says that the key may be used.
+    may_use: AtomicU64,
+}
 
 const SEALING_KEY: [u8; crypto::SEALING_KEY_BYTES] = [7; crypto::SEALING_KEY_BYTES];
 
@@ -92,6 +96,11 @@ impl Sealer for TestSealer {
         let opened = crypto::unseal(&SEALING_KEY, &associated_data(binding), &sealed.envelope);
         opened.map(Secret::from).map_err(|_| SealerError::Damaged)
     }
+
+    fn may_use(&self, _: &str) -> bool {
+        let left = |left: u64| left.checked_sub(1);
+        self.may_use.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok()
+    }
 }
 
 impl Server {
@@ -101,16 +110,22 @@ impl Server {
 
     pub(crate) fn with(settings: ServiceSettings) -> Self {
         let clock = Arc::new(StoppedClock { now: AtomicI64::new(BEGINNING), stamp: AtomicU64::new(1) });
+        let sealer = Arc::new(TestSealer { may_use: AtomicU64::new(u64::MAX) });
         let service = Service::new(
             Arc::new(MemoryStore::new(MemoryLimits::default())),
-            Arc::new(TestSealer),
+            sealer.clone(),
             clock.clone(),
             Arc::new(SystemEntropy::new()),
             Arc::new(NoAudit),
             settings,
             operations::HANDLED,
         );
-        Self { service, clock, principal: principal("acme") }
+        Self { service, clock, principal: principal("acme"), sealer }
+    }
+
+    /// From now on the vault says so often that its key may be used, and then no more.
+    pub(crate) fn may_use(&self, times: u64) {
+        self.sealer.may_use.store(times, Ordering::Relaxed);
     }
 
     pub(crate) fn pass(&self, seconds: i64) {

@@ -4,6 +4,7 @@
 
 mod attributes;
 mod batches;
+mod batches_as_a_whole;
 mod certificates;
 mod cryptography;
 mod guards;

@@ -29,7 +29,7 @@ fn gcm() -> Option<CryptographicParameters> {
     })
 }
 
-fn first_part(key: &ByteString) -> EncryptRequest {
+pub(super) fn first_part(key: &ByteString) -> EncryptRequest {
     EncryptRequest {
         unique_identifier: id(key),
         cryptographic_parameters: gcm(),
@@ -56,7 +56,7 @@ fn last_part(key: &ByteString, correlation_value: Option<Bytes>) -> EncryptReque
     }
 }
 
-async fn key(server: &Server) -> ByteString {
+pub(super) async fn key(server: &Server) -> ByteString {
     server.active_key(CryptographicAlgorithm::Aes, &unhex(KEY), Mask::ENCRYPT | Mask::DECRYPT).await
 }
 
