@@ -46,6 +46,7 @@ pub mod switch;
 pub mod tombstones;
 pub mod uses;
 pub mod vault;
+mod witness;
 
 pub use config::Config;
 pub use server::{Running, StartError, check, run};

@@ -8,6 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use key_service::audit_log::{LogError, ServerKind, ServerLog};
 use key_service::batch;
+use key_service::lease::Drift;
 use key_service::memory::{LockedMemory, MemoryError, MemoryKind, wipe_stack_if_due};
 use key_service::port::{Audit, AuditError, Clock, Entropy, Store, SystemClock, SystemEntropy};
 use key_service::store::{OpenError, StoreMetrics};
@@ -41,6 +42,7 @@ use crate::store::WatchedStore;
 use crate::switch::Switch;
 use crate::tombstones::Tombstones;
 use crate::vault::Vault;
+use crate::witness::ChainWitness;
 
 /// Why a Core does not start.
 #[derive(Debug, Error)]
@@ -104,6 +106,7 @@ pub struct Running {
     following: JoinHandle<()>,
     watching: JoinHandle<()>,
     administering: JoinHandle<()>,
+    concluding: JoinHandle<()>,
 }
 
 /// Starts a Core. It serves until `shutdown` is cancelled; requests in flight are finished then.
@@ -194,6 +197,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         audit,
     };
     let seats = Arc::new(Seats::new(&config, &ports));
+    let witness = ChainWitness::new(seats.operator());
+    // By then leases of before a crash have ended, at the other Cores as well: a Revoke that was committed then is in force.
+    let elsewhere = ports.store.region().map_or(Duration::ZERO, |_| config.cores.membership);
+    let leases_ended = Drift::default().stretch(elsewhere) + Drift::default().stretch(longest_lease);
     let steward = Steward::new(
         config.rotation.clone(),
         Arc::clone(&seats),
@@ -218,7 +225,11 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }
     };
     let admin = AdminServer::bind(config.admin_listen, Arc::new(readiness), Arc::new(registry))?;
-    log.record_start(clock.now()).await?;
+    let left_open = log.record_start(clock.now()).await?;
+    let (concluding_clock, stopping) = (Arc::clone(&clock), shutdown.clone().cancelled_owned());
+    let concluding = async move {
+        left_open.conclude(&witness, &*concluding_clock, leases_ended, stopping).await;
+    };
     // Done when nobody works with keys any more: this Core is a member of its region until then.
     let idle = CancellationToken::new();
     let at_work = Arc::new(idle.clone().drop_guard());
@@ -231,6 +242,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         tls,
         vault,
         administering: tokio::spawn(admin.run(shutdown.clone())),
+        concluding: tokio::spawn(concluding),
         watching: tokio::spawn(watch.run(shutdown.clone())),
         proving: tokio::spawn(holding(Arc::clone(&at_work), prober.run(shutdown.clone()))),
         stewarding: tokio::spawn(holding(Arc::clone(&at_work), steward.run(shutdown.clone()))),
@@ -276,8 +288,15 @@ impl Running {
 
     /// Waits until the Core has stopped, all its connections closed and its store let go.
     pub async fn stopped(self) {
-        let tasks =
-            [self.serving, self.proving, self.stewarding, self.following, self.watching, self.administering];
+        let tasks = [
+            self.serving,
+            self.proving,
+            self.stewarding,
+            self.following,
+            self.watching,
+            self.administering,
+            self.concluding,
+        ];
         for task in tasks {
             if task.await.is_err() {
                 tracing::error!("a listener, the prober, the steward or the membership ended by a panic");

@@ -28,9 +28,10 @@ mod shredding;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytestring::ByteString;
-use key_service::audit_log::{LogError, ServerKind, ServerLog};
+use key_service::audit_log::{LeftOpen, LogError, RecordWitness, ServerKind, ServerLog};
 use key_service::crypto::{CryptoError, Entropy, SystemEntropy};
 use key_service::memory::{LockedMemory, MemoryError};
 use key_service::operations::HANDLED;
@@ -94,6 +95,8 @@ pub struct Gateway {
     admin: AdminServer,
     tls: Arc<ReloadableTls<ServerTls>>,
     log: ServerLog,
+    left_open: LeftOpen,
+    witness: RecordWitness,
     clock: Arc<dyn Clock>,
 }
 
@@ -114,6 +117,7 @@ impl Gateway {
         let undertaker = Undertaker::new(store.clone(), link.clone(), leases.clone(), &mut registry);
         tokio::spawn(undertaker.clone().run());
         let store = Arc::new(BuryingStore::new(store, undertaker));
+        let witness = RecordWitness { store: authenticated.clone() };
         let stores = shredding::Stores { changes: store.clone(), inspected: authenticated };
         let shredder = Shredder::new(stores, link, sealer.clone(), gate, config.shredding, &mut registry);
         tokio::spawn(shredder.run());
@@ -143,8 +147,8 @@ impl Gateway {
         let problems = log.clone();
         let readiness = move || problems.problem().map_or(Ok(()), |problem| Err(vec![problem]));
         let admin = AdminServer::bind(config.admin_listen, Arc::new(readiness), Arc::new(registry))?;
-        log.record_start(clock.now()).await?;
-        Ok(Self { records, kmip, https, admin, tls, log, clock })
+        let left_open = log.record_start(clock.now()).await?;
+        Ok(Self { records, kmip, https, admin, tls, log, left_open, witness, clock })
     }
 
     /// The store, to be copied while it is used.
@@ -184,7 +188,11 @@ impl Gateway {
                 https.run(shutdown.clone()).await;
             }
         };
-        tokio::join!(self.kmip.run(shutdown.clone()), https, self.admin.run(shutdown.clone()));
+        let stopping = shutdown.cancelled();
+        // A change of the store is all that a Gateway's Destroy or Revoke is: there is nothing to be waited for.
+        let concluding = self.left_open.conclude(&self.witness, &*self.clock, Duration::ZERO, stopping);
+        let (kmip, admin) = (self.kmip.run(shutdown.clone()), self.admin.run(shutdown.clone()));
+        tokio::join!(kmip, https, admin, concluding);
         self.log.record_stop(self.clock.now()).await;
     }
 }

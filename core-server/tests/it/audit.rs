@@ -1,8 +1,9 @@
 //! The audit log: what the Core records, and the receipt of a Revoke.
 
 use bytestring::ByteString;
-use key_service::audit_log::{Entry, LogReader, VerifierKey, receipt};
+use key_service::audit_log::{AuditSettings, Entry, LogReader, ServerKind, ServerLog, VerifierKey, receipt};
 use key_service::chain::{RECEIPT, VENDOR};
+use key_service::port::{Clock, Event, Outcome, SystemClock};
 use kmip_protocol::attribute::{Attribute, AttributeReference, Attributes, CustomValue};
 use kmip_protocol::enumeration::{ResultReason, RevocationReasonCode};
 use kmip_protocol::operation::*;
@@ -155,4 +156,64 @@ async fn a_tombstone_is_intended_once_and_its_outcome_told() {
     assert!(entries.iter().all(|entry| entry.unique_identifier.as_deref() == Some(&*grave)));
     let outcomes: Vec<&str> = entries.iter().map(|entry| &*entry.outcome).collect();
     assert_eq!(outcomes, ["Intent", "Success", "Intent", "Success"]);
+}
+
+/// What a crash between a change and its outcome leaves behind, put there by hand, since the moment is short.
+#[tokio::test]
+async fn what_a_crash_left_open_is_concluded_when_leases_have_ended() {
+    let mut rig = Rig::start_with("requests = { lease_time_seconds = 1, longest_lease_seconds = 1 }").await;
+    let chain = rig.operator().provision("acme").await;
+    let grave = |object| ByteString::from(format!("{}/{object}", chain.l3));
+    rig.gateway("acme-gateway").destroy(&grave("buried")).await.unwrap();
+    rig.operator().revoke(&chain.l1, RevocationReasonCode::KeyCompromise).await.unwrap();
+    rig.stop().await;
+    let state = rig.folder.path().join("state");
+    let log = ServerLog::open(&AuditSettings::default(), &state, ServerKind::Core).unwrap();
+    let intents = [
+        ("Revoke", chain.l1.clone(), "Success"),
+        ("Revoke", chain.l2.clone(), "Failure"),
+        ("Destroy", grave("buried"), "Success"),
+        ("Destroy", grave("other"), "Failure"),
+        ("Destroy", chain.l3.clone(), "Failure"),
+    ];
+    for (operation, object, _) in &intents {
+        let intent = Event {
+            time: SystemClock::default().now(),
+            tenant: ByteString::from_static(core_server::chain::REGION),
+            principal: ByteString::from_static("olga"),
+            operation: ByteString::from_static(operation),
+            unique_identifier: Some(object.clone()),
+            outcome: Outcome::Intent,
+            client_correlation_value: None,
+            server_correlation_value: Some(ByteString::from_static("of the crash")),
+            details: [].into(),
+        };
+        log.port().record(intent).await.unwrap();
+    }
+    drop(log);
+    let started = SystemClock::default().now();
+    rig.restart().await;
+    let left_open = async |rig: &Rig| {
+        let page = rig.admin_page("/metrics").await;
+        let value =
+            |line: &str| line.strip_prefix("krypton_core_audit_left_open_intents ")?.parse::<f64>().ok();
+        page.lines().find_map(value).unwrap()
+    };
+    assert_eq!(left_open(&rig).await, 5.0);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    while left_open(&rig).await > 0.0 {
+        assert!(std::time::Instant::now() < deadline, "they are not concluded");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert!(receipt_of(&rig.operator(), &chain.l1).await.is_some());
+    let entries = entries(&mut rig).await;
+    let found: Vec<&Entry> =
+        entries.iter().filter(|entry| entry.details.contains_key("found_at_start")).collect();
+    let told =
+        found.iter().map(|entry| (&*entry.operation, entry.unique_identifier.as_deref(), &*entry.outcome));
+    let expected = intents.iter().map(|(operation, object, outcome)| (*operation, Some(&**object), *outcome));
+    assert_eq!(told.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
+    // Leases of before the crash had to end first.
+    let effective_at: i64 = found[0].details["effective_at"].parse().unwrap();
+    assert!(effective_at > started.0);
 }

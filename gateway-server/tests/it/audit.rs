@@ -1,9 +1,11 @@
 //! The Gateway's audit log, and the receipt of a Destroy as an application gets it.
 
 use bytestring::ByteString;
-use key_service::audit_log::{Entry, LogReader, VerifierKey, receipt};
+use key_service::audit_log::{AuditSettings, Entry, LogReader, ServerKind, ServerLog, VerifierKey, receipt};
 use key_service::chain::{RECEIPT, VENDOR};
+use key_service::port::{Event, Outcome};
 use kmip_protocol::attribute::{Attribute, AttributeReference, CustomValue};
+use kmip_protocol::codec::DateTime;
 use kmip_protocol::enumeration::ResultReason;
 use kmip_protocol::operation::{GetAttributesRequest, Response};
 
@@ -68,4 +70,60 @@ async fn a_destroy_has_a_receipt_that_outlives_the_gateway() {
             && told.contains(&("globex", "GetAttributes", "Failure"))
     );
     assert_eq!(entries.last().unwrap().operation, "Stop");
+}
+
+/// What is left behind by a crash between a change and its outcome, or before the change: put there by hand, since the moment is
+/// short.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_intent_that_a_crash_left_open_has_its_outcome_after_the_next_start() {
+    let mut system = System::start();
+    let acme = system.application("acme");
+    let (gone, kept) = (acme.create("gone").await.unwrap(), acme.create("kept").await.unwrap());
+    acme.destroy(&gone).await.unwrap();
+    system.gateway.take().unwrap().kill();
+    let state = system.run().join("gateway");
+    let log = ServerLog::open(&AuditSettings::default(), &state, ServerKind::Gateway).unwrap();
+    for key in [&gone, &kept] {
+        let intent = Event {
+            time: DateTime(now()),
+            tenant: ByteString::from_static("acme"),
+            principal: ByteString::from_static("app"),
+            operation: ByteString::from_static("Destroy"),
+            unique_identifier: Some(key.clone()),
+            outcome: Outcome::Intent,
+            client_correlation_value: None,
+            server_correlation_value: Some(ByteString::from_static("of the crash")),
+            details: [].into(),
+        };
+        log.port().record(intent).await.unwrap();
+    }
+    drop(log);
+    system.gateway = Some(system.start_server("gateway"));
+    let acme = system.application("acme");
+    acme.get(&kept).await.unwrap();
+    let public = std::fs::read_to_string(state.join("audit.key.pub")).unwrap();
+    let verifier: VerifierKey = public.trim().parse().unwrap();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let found = loop {
+        // Asking for a receipt publishes the log.
+        let text = receipt_of(&acme, &gone).await.unwrap().unwrap();
+        receipt::verify(text.as_bytes(), &verifier).unwrap();
+        let reader = LogReader::open(&state.join("audit"), &verifier).unwrap();
+        let entries = reader.entries(0..u64::MAX).map(|entry| Entry::decode(&entry.unwrap()).unwrap());
+        let found: Vec<Entry> =
+            entries.filter(|entry| entry.details.contains_key("found_at_start")).collect();
+        if found.len() == 2 {
+            break found;
+        }
+        assert!(std::time::Instant::now() < deadline, "only {found:?}");
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+    };
+    let told = found.iter().map(|entry| (entry.unique_identifier.as_deref(), &*entry.outcome));
+    assert_eq!(told.collect::<Vec<_>>(), [(Some(&*gone), "Success"), (Some(&*kept), "Failure")]);
+    assert!(found.iter().all(|entry| entry.server_correlation_value.as_deref() == Some("of the crash")));
+}
+
+fn now() -> i64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    i64::try_from(since.as_secs()).unwrap()
 }

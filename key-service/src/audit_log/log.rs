@@ -134,6 +134,10 @@ impl AuditLog {
         self.statistics.size.load(Ordering::Relaxed)
     }
 
+    pub(super) fn statistics(&self) -> &Statistics {
+        &self.statistics
+    }
+
     /// Makes the metrics known to `registry`.
     pub fn register(&self, registry: &mut Registry) {
         let (statistics, queue) = (self.statistics.clone(), self.queue.clone());

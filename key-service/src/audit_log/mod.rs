@@ -17,6 +17,7 @@ mod error;
 mod files;
 mod index;
 mod journal;
+mod left_open;
 mod log;
 mod memory;
 mod merkle;
@@ -43,6 +44,7 @@ pub use entry::{
     Entry, MAXIMUM_DETAIL_BYTES, MAXIMUM_DETAIL_NAME_BYTES, MAXIMUM_DETAILS, MAXIMUM_TEXT_BYTES, ServerKind,
 };
 pub use error::LogError;
+pub use left_open::{Found, LeftOpen, RecordWitness, Witness};
 pub use log::AuditLog;
 pub use memory::MemoryAudit;
 pub use merkle::{Hash, leaf_hash, verify_consistency, verify_inclusion};

@@ -10,9 +10,13 @@ use prometheus_client::registry::Registry;
 
 use super::entry::ServerKind;
 use super::error::LogError;
+use super::left_open::{self, LEFT_OPEN_FROM, LeftOpen, MAXIMUM_LOOKED_THROUGH};
 use super::log::AuditLog;
 use super::settings::AuditSettings;
 use crate::port::{Audit, AuditError, Event, NoAudit, Outcome};
+
+/// The operation of the event that a server begins with.
+pub(super) const START: &str = "Start";
 
 /// The log of a server, or nothing where it is switched off.
 #[derive(Debug, Clone)]
@@ -67,12 +71,21 @@ impl ServerLog {
         }
     }
 
-    /// Records that the server serves from now on.
+    /// Records that the server serves from now on. Returns what its last life has left without an outcome.
     ///
     /// # Errors
     /// If it cannot be recorded: then nothing else could.
-    pub async fn record_start(&self, now: DateTime) -> Result<(), AuditError> {
-        self.port().record(self.event("Start", now)).await
+    pub async fn record_start(&self, now: DateTime) -> Result<LeftOpen, AuditError> {
+        let Some(log) = &self.log else { return Ok(LeftOpen::new(None, Vec::new())) };
+        let found = log.read(|reader| left_open::find(reader, MAXIMUM_LOOKED_THROUGH)).await;
+        let (intents, first) = found.map_err(|error| AuditError(error.to_string()))?;
+        let mut start = self.event(START, now);
+        if let Some(first) = first {
+            let first = ByteString::from(first.to_string());
+            start.details.insert(ByteString::from_static(LEFT_OPEN_FROM), first);
+        }
+        log.record(start).await?;
+        Ok(LeftOpen::new(Some(log.clone()), intents))
     }
 
     /// Records that the server has ended in order, after all other events.

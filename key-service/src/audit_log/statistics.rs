@@ -20,6 +20,7 @@ pub(super) struct Statistics {
     pub(super) refused: AtomicU64,
     pub(super) lost: AtomicU64,
     pub(super) owed: AtomicU64,
+    pub(super) left_open: AtomicU64,
     pub(super) export_failures: AtomicU64,
     /// When the log last was as its checkpoint file says, in milliseconds since the beginning.
     published: AtomicU64,
@@ -36,6 +37,7 @@ impl Default for Statistics {
             refused: AtomicU64::new(0),
             lost: AtomicU64::new(0),
             owed: AtomicU64::new(0),
+            left_open: AtomicU64::new(0),
             export_failures: AtomicU64::new(0),
             published: AtomicU64::new(0),
             failing: AtomicBool::new(false),
@@ -111,6 +113,11 @@ impl Collector for AuditMetrics {
                 "audit_owed_events",
                 "Events of what has happened that the log has yet to take",
                 told.owed.load(Ordering::Relaxed) as f64,
+            ),
+            (
+                "audit_left_open_intents",
+                "Intents of before a crash whose outcome is still being looked for",
+                told.left_open.load(Ordering::Relaxed) as f64,
             ),
             (
                 "audit_taking_events",

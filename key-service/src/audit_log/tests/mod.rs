@@ -6,6 +6,7 @@ mod crash;
 mod events;
 mod finding;
 mod golden;
+mod left_open;
 mod proofs;
 mod receipts;
 mod records;
