@@ -109,6 +109,37 @@ async fn a_stolen_certificate_opens_what_the_policy_says_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_the_policy_hides_does_not_end_a_search() {
+    let headquarters = Headquarters::new();
+    let page = "requests.maximum_located_items = 2";
+    let rig = Rig::start_with(&format!("{}\n{page}", headquarters.trusted(false))).await;
+    let operator = rig.operator();
+    let acme = operator.provision("acme").await;
+    // Several pages of these are found before the one that is shown.
+    for number in 0..7 {
+        operator.create_l3(&acme.l2, &format!("hidden-{number}")).await.unwrap();
+    }
+    apply(&operator, &headquarters.bundle(1, &(OPERATORS.to_owned() + NARROW))).await.unwrap();
+    let gateway = rig.gateway("both-gateway");
+    assert_eq!(gateway.locate([]).await.unwrap(), std::slice::from_ref(&acme.l3));
+    let paged = |offset| LocateRequest {
+        maximum_items: Some(1),
+        offset_items: Some(offset),
+        storage_status_mask: None,
+        object_group_member: None,
+        attributes: Attributes::default(),
+    };
+    let found = gateway.ask::<LocateResponse>(paged(0)).await.unwrap();
+    assert_eq!((found.located_items, found.unique_identifiers), (None, vec![acme.l3.clone()]));
+    assert!(gateway.ask::<LocateResponse>(paged(1)).await.unwrap().unique_identifiers.is_empty());
+    assert_eq!(gateway.refused(paged(-1)).await, ResultReason::InvalidField);
+    for number in 7..70 {
+        operator.create_l3(&acme.l2, &format!("hidden-{number}")).await.unwrap();
+    }
+    assert_eq!(gateway.refused(paged(0)).await, ResultReason::ServerLimitExceeded);
+}
+
+#[tokio::test]
 async fn the_configuration_is_the_outer_wall() {
     let headquarters = Headquarters::new();
     let rig = Rig::start_with(&headquarters.trusted(false)).await;
