@@ -8,7 +8,7 @@ use kmip_protocol::enumeration::{
 };
 use kmip_protocol::mask::CryptographicUsageMask as Mask;
 use kmip_protocol::object::{ManagedObject, SecretData};
-use kmip_protocol::operation::{DeriveKeyRequest, DeriveKeyResponse};
+use kmip_protocol::operation::{CreateRequest, CreateResponse, DeriveKeyRequest, DeriveKeyResponse};
 use kmip_protocol::structures::DerivationParameters;
 
 use crate::testing::{Server, active, block, symmetric_key};
@@ -74,4 +74,21 @@ async fn what_is_derived_is_guarded_as_its_bases_are() {
             server.done::<DeriveKeyResponse>(derivation(&key, &secret, 8)).await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_new_object_asks_for_so_many_services() {
+    let server = Server::new();
+    let create = |groups: usize| {
+        let groups = (0..groups).map(|group| Attribute::ObjectGroup(group.to_string().into()));
+        let described = [
+            Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Aes),
+            Attribute::CryptographicLength(256),
+        ];
+        let attributes = Attributes::new(described.into_iter().chain(groups));
+        let object_type = ObjectType::SymmetricKey;
+        CreateRequest { object_type, attributes, protection_storage_masks: None }
+    };
+    server.done::<CreateResponse>(create(16)).await;
+    assert_eq!(server.refused(create(17)).await, ResultReason::ServerLimitExceeded);
 }
