@@ -356,9 +356,7 @@ impl Config {
         let roots = &mut self.roots;
         let of_roots = roots.software_directory.iter_mut().chain(roots.pkcs11_modules.values_mut());
         let others = tls.revocation_lists.iter_mut().chain(of_roots);
-        if let StoreUrl::Embedded(Some(path)) = &mut self.store {
-            *path = folder.join(&path);
-        }
+        self.store.resolve(folder);
         for path in paths.into_iter().chain(others) {
             *path = folder.join(&path);
         }

@@ -26,7 +26,8 @@ struct Arguments {
     /// The configuration file (TOML).
     #[arg(long, value_name = "PATH")]
     config: PathBuf,
-    /// Read the configuration, the certificates and the libraries that it names, say what is wrong with them, and end.
+    /// Read the configuration, the certificates and the libraries that it names, and try its store; say what was tried, or what is wrong;
+    /// end.
     #[arg(long)]
     check: bool,
 }
@@ -49,7 +50,10 @@ fn main() -> ExitCode {
 fn start(arguments: &Arguments, hardening: HardeningReport) -> Result<(), Failure> {
     let config = Config::read(&arguments.config)?;
     if arguments.check {
-        core_server::check(&config)?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        for tried in runtime.block_on(core_server::check(&config))? {
+            writeln!(io::stdout(), "{tried}")?;
+        }
         writeln!(io::stdout(), "{}: the configuration is sound", arguments.config.display())?;
         return Ok(());
     }

@@ -83,13 +83,21 @@ pub enum StartError {
     Listen(#[from] ServerError),
 }
 
-/// Reads what a configuration names, without starting anything: certificates, keys, revocation lists, PKCS#11 libraries.
+/// Tries what a configuration names, without starting or changing anything: certificates, keys, authorities and revocation lists, PKCS#11
+/// libraries, and the store. Returns what was tried, a line each.
 ///
 /// # Errors
 /// What cannot be used.
-pub fn check(config: &Config) -> Result<(), StartError> {
+pub async fn check(config: &Config) -> Result<Vec<String>, StartError> {
     ReloadableTls::server(config.tls.clone())?;
-    root::check_modules(&config.roots).map_err(|(path, error)| StartError::Module(path, error))
+    root::check_modules(&config.roots).map_err(|(path, error)| StartError::Module(path, error))?;
+    let tried = config.store.check().await?;
+    let modules = config.roots.pkcs11_modules.values();
+    let certificate = config.tls.certificate.display();
+    let mut lines = vec![format!("certificate: {certificate}, with its key and authorities")];
+    lines.extend(modules.map(|path| format!("PKCS#11 library: {}", path.display())));
+    lines.push(format!("store: {}; {tried}", config.store));
+    Ok(lines)
 }
 
 /// A Core that serves.

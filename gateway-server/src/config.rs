@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use key_service::audit_log::AuditSettings;
 use key_service::memory::MemoryKind;
 use key_service::service::ServiceSettings;
+use key_service::store::StoreUrl;
 use kmip_net::{ClientSettings, IdentityRule, ServerLimits, TlsSettings};
-use serde::Deserialize;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
 
 /// What an operator may choose.
 #[derive(Debug, Clone, Deserialize)]
@@ -23,7 +25,8 @@ pub struct Config {
     /// The Gateway's own directory.
     pub state_directory: PathBuf,
     /// Where records are kept: `memory`, `embedded` (in the state directory), `embedded:PATH`, or the URL of a server.
-    pub store: String,
+    #[serde(deserialize_with = "store_url")]
+    pub store: StoreUrl,
     /// Where SIGUSR1 puts copies of an embedded store.
     #[serde(default)]
     pub backup_directory: Option<PathBuf>,
@@ -187,16 +190,36 @@ pub enum ConfigError {
 }
 
 impl Config {
-    /// Reads the configuration file.
+    /// Reads the configuration file. Relative paths in it are taken from the folder that it lies in.
     ///
     /// # Errors
     /// If the file cannot be read, is not TOML, or has keys that nobody knows.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path)
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
-        toml::from_str(&text)
-            .map_err(|error| ConfigError::Invalid { path: path.to_owned(), problem: error.to_string() })
+        let invalid = |problem| ConfigError::Invalid { path: path.to_owned(), problem };
+        let mut config: Self = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
+        if let Some(folder) = path.parent() {
+            config.resolve(folder);
+        }
+        Ok(config)
     }
+
+    fn resolve(&mut self, folder: &Path) {
+        let of_tls = [&mut self.tls, &mut self.core.tls].into_iter().flat_map(|tls| {
+            let files = [&mut tls.certificate, &mut tls.key, &mut tls.authority];
+            files.into_iter().chain(&mut tls.revocation_lists)
+        });
+        for path in of_tls.chain([&mut self.state_directory]).chain(&mut self.backup_directory) {
+            *path = folder.join(&path);
+        }
+        self.store.resolve(folder);
+        self.audit.resolve(folder);
+    }
+}
+
+fn store_url<'de, D: Deserializer<'de>>(deserializer: D) -> Result<StoreUrl, D::Error> {
+    String::deserialize(deserializer)?.parse().map_err(D::Error::custom)
 }
 
 #[cfg(test)]
@@ -251,6 +274,24 @@ mod tests {
         let shown: AuditSettings = toml::from_str(&shown).expect("the settings are TOML");
         assert_eq!(shown, AuditSettings::default());
         assert!(section.contains("maximum_group_events") && section.contains("uses"));
+    }
+
+    const EXAMPLE: &str = include_str!("../krypton-gateway.example.toml");
+
+    #[test]
+    fn relative_paths_are_taken_from_the_folder_of_the_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("gateway.toml");
+        let text = EXAMPLE.replace("\"/etc/krypton/", "\"pki/").replace("\"/var/lib/krypton/", "\"state/");
+        let text = text.replace("store = \"embedded\"", "store = \"embedded:records\"");
+        std::fs::write(&path, text).expect("a file");
+        let config = Config::load(&path).expect("a configuration");
+        let within = |path: &Path| path.starts_with(folder.path());
+        for tls in [&config.tls, &config.core.tls] {
+            assert!([&tls.certificate, &tls.key, &tls.authority].into_iter().all(|path| within(path)));
+        }
+        assert!(within(&config.state_directory));
+        assert_eq!(config.store, StoreUrl::Embedded(Some(folder.path().join("records"))));
     }
 
     #[test]

@@ -204,8 +204,32 @@ impl Gateway {
 pub async fn open_store(config: &Config, metrics: StoreMetrics) -> Result<Arc<dyn Store>, OpenError> {
     let settings =
         StoreSettings { metrics, ..StoreSettings::new(config.state_directory.clone(), Purpose::Gateway) };
-    store::open(&config.store.parse()?, &settings).await
+    store::open(&config.store, &settings).await
 }
+/// Tries what a configuration names, without starting or changing anything: certificates, keys, authorities and revocation lists, the
+/// address of the Core, and the store. Returns what was tried, a line each.
+///
+/// # Errors
+/// What cannot be used.
+pub async fn check(config: &Config) -> Result<Vec<String>, StartError> {
+    ReloadableTls::server(config.tls.clone())?;
+    let tls = ReloadableTls::client(config.core.tls.clone())?;
+    Client::new(config.core.client.clone(), tls)?;
+    let tried = config.store.check().await?;
+    Ok(vec![
+        format!(
+            "certificate for clients: {}, with its key and authorities",
+            config.tls.certificate.display()
+        ),
+        format!(
+            "certificate for the Core: {}, with its key and authorities",
+            config.core.tls.certificate.display()
+        ),
+        format!("the Core: {} is an address; not connected", config.core.client.address),
+        format!("store: {}; {tried}", config.store),
+    ])
+}
+
 
 /// Locked memory for record keys: 16,384 L3s at once. Objects that are open do not take it away from them.
 const RECORD_KEY_MEMORY_BYTES: usize = 512 * 1024;

@@ -29,7 +29,7 @@ struct Arguments {
     /// The configuration file (TOML).
     #[arg(long)]
     config: PathBuf,
-    /// Check the configuration and end.
+    /// Read the configuration and the certificates that it names, and try its store; say what was tried, or what is wrong; end.
     #[arg(long)]
     check: bool,
     /// Write all records of the store into a new file, and end. An embedded store must not be in use.
@@ -54,6 +54,10 @@ fn main() -> ExitCode {
 fn run(arguments: &Arguments) -> Result<(), Box<dyn std::error::Error>> {
     let config = Config::load(&arguments.config)?;
     if arguments.check {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        for tried in runtime.block_on(gateway_server::check(&config))? {
+            writeln!(std::io::stdout(), "{tried}")?;
+        }
         writeln!(std::io::stdout(), "{}: the configuration is sound", arguments.config.display())?;
         return Ok(());
     }

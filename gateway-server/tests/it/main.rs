@@ -6,6 +6,7 @@
 mod application;
 mod audit;
 mod backup;
+mod check;
 mod cores;
 mod crash;
 mod delays;

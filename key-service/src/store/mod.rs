@@ -178,6 +178,28 @@ impl StoreUrl {
     }
 }
 
+
+    /// Takes a relative path from `folder`.
+    pub fn resolve(&mut self, folder: &Path) {
+        if let Self::Embedded(Some(path)) = self {
+            *path = folder.join(&path);
+        }
+    }
+
+    /// Tries what can be tried without changing anything: the URL with the files that it names and, of a database, whether it lets us in.
+    /// Returns what was tried.
+    ///
+    /// # Errors
+    /// Why the store could not be opened.
+    pub async fn check(&self) -> Result<&'static str, OpenError> {
+        match self {
+            Self::Memory => Ok("forgets everything when the process ends"),
+            // It may be in use, and is made at the first start.
+            Self::Embedded(_) => Ok("not opened"),
+            Self::Redis(url) => RedisStore::check(url).await.map(|()| "reached"),
+            Self::Postgres(url) => PostgresStore::check(url).await.map(|()| "reached"),
+        }
+    }
 impl FromStr for StoreUrl {
     type Err = OpenError;
 

@@ -46,10 +46,7 @@ impl PostgresStore {
     /// # Errors
     /// If the URL is wrong, the server cannot be reached or does not do, or the tables are not ours.
     pub async fn open(url: &str, purpose: &Purpose, metrics: StoreMetrics) -> Result<Self, OpenError> {
-        let refuse = |what: String| OpenError::Server { kind: "postgres", what };
-        let url: PostgresUrl =
-            url.parse().map_err(|error: url::UrlError| refuse(format!("its URL: {error}")))?;
-        let connections = Arc::new(Connections::new(&url, metrics.clone()).map_err(refuse)?);
+        let (url, connections) = connect(url, metrics.clone())?;
         let mut connection =
             connections.take().await.map_err(|failure| refuse(StoreError::from(failure).to_string()))?;
         schema::prepare(&mut connection, purpose.name()).await.map_err(refuse)?;
@@ -63,6 +60,26 @@ impl PostgresStore {
         tokio::spawn(writer.run());
         Ok(Self { connections, requests, region })
     }
+
+    /// Whether the server lets us in. Changes nothing there.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) async fn check(url: &str) -> Result<(), OpenError> {
+        let (_, connections) = connect(url, StoreMetrics::default())?;
+        let taken = connections.take().await.map_err(|failure| refuse(StoreError::from(failure).to_string()));
+        taken.map(drop)
+    }
+}
+
+fn connect(url: &str, metrics: StoreMetrics) -> Result<(PostgresUrl, Arc<Connections>), OpenError> {
+    let url: PostgresUrl = url.parse().map_err(|error: url::UrlError| refuse(format!("its URL: {error}")))?;
+    let connections = Connections::new(&url, metrics).map_err(refuse)?;
+    Ok((url, Arc::new(connections)))
+}
+
+fn refuse(what: String) -> OpenError {
+    OpenError::Server { kind: "postgres", what }
 }
 
 const FETCH: &str = "SELECT found FROM krypton_fetch($1, $2)";

@@ -52,9 +52,7 @@ impl RedisStore {
     /// # Errors
     /// If the URL is wrong, the server cannot be reached, or it may lose what it acknowledges.
     pub async fn open(url: &str, metrics: StoreMetrics) -> Result<Self, OpenError> {
-        let refuse = |what: String| OpenError::Server { kind: "redis", what };
-        let url: RedisUrl =
-            url.parse().map_err(|error: url::UrlError| refuse(format!("its URL: {error}")))?;
+        let url = read(url)?;
         let writes = Connections::open(&url, metrics.clone()).await.map_err(refuse)?;
         let reads = Connections::open(&url, metrics.clone()).await.map_err(refuse)?;
         let guard = Guard::new(url.durability);
@@ -72,6 +70,14 @@ impl RedisStore {
         };
         store.judge_format().await.map_err(refuse)?;
         Ok(store)
+    }
+
+    /// Whether the server lets us in. Changes nothing there.
+    ///
+    /// # Errors
+    /// Why not.
+    pub(super) async fn check(url: &str) -> Result<(), OpenError> {
+        Connections::open(&read(url)?, StoreMetrics::default()).await.map(drop).map_err(refuse)
     }
 
     /// What is indexed changes with versions of Krypton: an index that lacks something would hide records.
@@ -218,6 +224,14 @@ fn steps(changes: Vec<Prepared>) -> (Vec<Step>, Option<StoreError>) {
         }
     }
     (steps, None)
+}
+
+fn read(url: &str) -> Result<RedisUrl, OpenError> {
+    url.parse().map_err(|error: url::UrlError| refuse(format!("its URL: {error}")))
+}
+
+fn refuse(what: String) -> OpenError {
+    OpenError::Server { kind: "redis", what }
 }
 
 #[async_trait]
