@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use key_service::audit_log::{AuditSettings, VerifierKey};
+use key_service::chain::BEFORE_STORE;
 use key_service::memory::MemoryKind;
 use key_service::store::StoreUrl;
 use kmip_net::{IdentityRule, ServerLimits, TlsSettings};
@@ -397,7 +398,8 @@ impl Config {
             if !names.insert(&gateway.name) {
                 return Err(format!("there are two gateways of the name {:?}", gateway.name));
             }
-            if gateway.name.is_empty() || gateway.name.contains(char::is_control) {
+            let is_ambiguous = gateway.name.contains(BEFORE_STORE);
+            if gateway.name.is_empty() || gateway.name.contains(char::is_control) || is_ambiguous {
                 return Err(format!("{:?} cannot be the name of a gateway", gateway.name));
             }
             if let Some(unfit) = gateway.tenants.iter().find(|tenant| judge_name(tenant).is_err()) {

@@ -160,6 +160,15 @@ impl Leases {
         settlement
     }
 
+    /// The lives of a Gateway that are there now: they hold leases, or can be told something.
+    pub fn lives_of(&self, gateway: &str) -> HashSet<ByteString> {
+        let now = self.clock.monotonic();
+        let mut lives = lock(&self.lives).living(gateway, now);
+        let pushers = self.pushers();
+        lives.extend(pushers.keys().filter(|life| life.gateway == gateway).map(|life| life.instance.clone()));
+        lives
+    }
+
     /// The live leases on an L3: who holds them, and for how long yet.
     pub fn holders(&self, key: &ByteString) -> Vec<(Life, Duration)> {
         let now = self.clock.monotonic();
@@ -373,6 +382,11 @@ impl Leased {
 }
 
 impl Lives {
+    fn living(&self, gateway: &str, now: Duration) -> HashSet<ByteString> {
+        let lives = self.0.get(gateway).into_iter().flatten();
+        lives.filter(|(_, ends)| **ends > now).map(|(life, _)| life.clone()).collect()
+    }
+
     /// A life takes a lease until `ends`. Returns whether there is room for it.
     fn begin(&mut self, life: &Life, ends: Duration, now: Duration, maximum: usize) -> bool {
         let of_gateway = match self.0.get_mut(&life.gateway) {

@@ -21,6 +21,7 @@ pub mod audit;
 pub mod chain;
 pub mod config;
 mod following;
+mod gateway_stores;
 pub mod gateways;
 pub mod governed;
 pub mod leases;

@@ -13,6 +13,7 @@ use kmip_net::Identity;
 use crate::audit::{SeatAudit, Settlements};
 use crate::chain::{Level, REGION};
 use crate::config::{Config, GatewaySettings};
+use crate::gateway_stores::GatewayStores;
 use crate::gateways::{Admission, Gateways};
 use crate::governed::GovernedStore;
 use crate::leases::Leases;
@@ -61,6 +62,8 @@ pub struct Seat {
     pub governance: Arc<Governance>,
     /// When reports on shredding came from here.
     pub(crate) reports: Reports,
+    /// The stores of the Gateway that sits here.
+    pub(crate) stores: GatewayStores,
     /// What has been wrapped and unwrapped from here.
     pub meter: Meter,
     /// Whether whoever sits here is let in.
@@ -179,6 +182,7 @@ impl Seat {
             maximum_plaintext_bytes: config.requests.maximum_plaintext_bytes,
             governance: Arc::clone(&ports.governance),
             reports: Reports::default(),
+            stores: GatewayStores::new(Arc::clone(&ports.store), Arc::clone(&ports.clock)),
             meter,
             admission: Arc::default(),
             reach,

@@ -32,10 +32,11 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use key_service::audit_log::{LeftOpen, LogError, RecordWitness, ServerKind, ServerLog};
+use key_service::chain;
 use key_service::crypto::{CryptoError, Entropy, SystemEntropy};
 use key_service::memory::{LockedMemory, MemoryError};
 use key_service::operations::HANDLED;
-use key_service::port::{AuditError, Clock, Store, SystemClock};
+use key_service::port::{AuditError, Clock, Store, StoreError, SystemClock};
 use key_service::service::Service;
 use key_service::store::{self, OpenError, Purpose, StoreMetrics, StoreSettings};
 use kmip_net::{
@@ -78,6 +79,9 @@ pub enum StartError {
     /// The store cannot be opened.
     #[error("store: {0}")]
     Store(#[from] OpenError),
+    /// The store does not say its name.
+    #[error("store: {0}")]
+    Nameless(#[from] StoreError),
     /// The audit log cannot be opened.
     #[error("audit log: {0}")]
     Audit(#[from] LogError),
@@ -110,7 +114,10 @@ impl Gateway {
         let mut registry = Registry::with_prefix("krypton_gateway");
         let records = open_store(&config, StoreMetrics::register(&mut registry)).await?;
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
-        let Core { link, leases, sealer } = connect(&config.core, &config.cache, clock.clone())?;
+        let is_durable = config.store.is_durable();
+        let store_name = store::name_of(&*records, is_durable, &*clock, &SystemEntropy::new()).await?;
+        let life = chain::life_of(&store_name, &new_life()?);
+        let Core { link, leases, sealer } = connect(&config.core, &config.cache, life, clock.clone())?;
         let gate = Arc::new(SealGate::default());
         let store = Arc::new(AuthenticatedStore::new(records.clone(), sealer.clone(), gate.clone()));
         let authenticated = store.clone();
@@ -241,11 +248,16 @@ struct Core {
     sealer: Arc<CoreSealer>,
 }
 
-fn connect(config: &CoreConfig, cache: &CacheConfig, clock: Arc<dyn Clock>) -> Result<Core, StartError> {
+fn connect(
+    config: &CoreConfig,
+    cache: &CacheConfig,
+    life: ByteString,
+    clock: Arc<dyn Clock>,
+) -> Result<Core, StartError> {
     let tls = ReloadableTls::client(config.tls.clone())?;
     let maximum_message_bytes = config.client.max_message_bytes;
     let client = Client::new(config.client.clone(), tls)?;
-    let link = Arc::new(CoreLink::new(client, maximum_message_bytes, new_instance()?));
+    let link = Arc::new(CoreLink::new(client, maximum_message_bytes, life));
     let kind = cache.memory.into();
     let memory = LockedMemory::new(kind, cache.memory_mebibytes << 20)?;
     let cache = KeyCache::new(memory, cache.maximum_keys);
@@ -266,9 +278,9 @@ fn connect(config: &CoreConfig, cache: &CacheConfig, clock: Arc<dyn Clock>) -> R
     Ok(Core { link, leases, sealer: Arc::new(sealer) })
 }
 
-/// A name for this life of this Gateway.
-fn new_instance() -> Result<ByteString, CryptoError> {
+/// What tells this life of this Gateway from others.
+fn new_life() -> Result<String, CryptoError> {
     let mut random = [0; 16];
     SystemEntropy::new().fill(&mut random)?;
-    Ok(ByteString::from(format!("{:032x}", u128::from_be_bytes(random))))
+    Ok(format!("{:032x}", u128::from_be_bytes(random)))
 }

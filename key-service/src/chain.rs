@@ -59,12 +59,48 @@ pub const RECEIPT: &str = "Receipt";
 /// Attribute Name of the attribute that marks a retired L3 version for shredding.
 pub const SHRED: &str = "Shred";
 
-/// Attribute Name of a Gateway's report on how far the shredding of a version is. The Core keeps one for each Gateway, under this name
-/// followed by a space and the Gateway's name.
+/// Attribute Name of a Gateway's report on how far the shredding of a version is. The Core keeps one for each store of each Gateway, under
+/// this name followed by a space and [`spoken_for`].
 pub const SHRED_REPORT: &str = "Shred Report";
 
 /// How the report of a Gateway begins that has nothing left under the version.
 pub const SHRED_DONE: &str = "done";
+
+/// Attribute Name, followed by a space and the name of a store: on the object of a Gateway, for each store that a Gateway of this name has
+/// spoken for. Its value says since when.
+pub const STORE: &str = "Store";
+
+/// How the name of a store begins that is gone with its process.
+pub const PASSING_STORE: &str = "memory-";
+
+/// Bytes of the name of a store at most.
+const MAXIMUM_STORE_BYTES: usize = 24;
+
+/// Between the name of a Gateway and that of its store. No Gateway has it in its name.
+pub const BEFORE_STORE: &str = " @";
+
+/// The name by which a life of a Gateway goes (its Client Correlation Value): the name of its store, a dot, and whatever tells it from
+/// other lives.
+pub fn life_of(store: &str, life: &str) -> ByteString {
+    ByteString::from(format!("{store}.{life}"))
+}
+
+/// The store of a life. Empty for one that does not name its store.
+pub fn store_of(life: &str) -> &str {
+    let is_fit = |store: &&str| {
+        let fits = (1..=MAXIMUM_STORE_BYTES).contains(&store.len());
+        fits && store.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+    };
+    life.split_once('.').map(|(store, _)| store).filter(is_fit).unwrap_or_default()
+}
+
+/// A Gateway and its store, as reports name them.
+pub fn spoken_for(gateway: &str, store: &str) -> String {
+    match store {
+        "" => gateway.to_owned(),
+        _ => format!("{gateway}{BEFORE_STORE}{store}"),
+    }
+}
 
 /// The attribute that marks a retired L3 version: the Gateways seal anew what hangs on it, so that it can be destroyed.
 pub fn shred_mark() -> Attribute {

@@ -14,6 +14,7 @@ use kmip_protocol::operation::{Request, Response};
 
 use super::{anchors, shredding};
 use crate::chain::{Level, is_reserved_name, wrapping_key_of_link};
+use crate::gateway_stores::store_named;
 use crate::seat::Seat;
 
 /// The object whose attributes a request changes; `None` if it is no such request. An absent identifier is the ID
@@ -76,6 +77,8 @@ fn makes_the_chain(attribute: &Attribute) -> bool {
         | Attribute::ActivationDate(_)
         | Attribute::Sensitive(_)
         | Attribute::Extractable(_) => true,
+        // An operator says that a store is gone.
+        named if store_named(named).is_some() => false,
         Attribute::Custom(custom) => custom.vendor == VENDOR && custom.name != SHRED,
         other => is_reserved_name(other),
     }

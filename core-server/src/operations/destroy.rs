@@ -32,7 +32,7 @@ pub(super) async fn handle(
         return bury(seat, context, request).await;
     }
     let key = context.object(request.unique_identifier.as_ref()).await?;
-    refuse_unfinished(seat, &key)?;
+    refuse_unfinished(seat, &key).await?;
     match operations::handle(context, Request::Destroy(request)).await? {
         Response::Destroy(response) => Ok(response),
         _ => Err(Fault::general_failure("Destroy was answered by another operation")),

@@ -22,6 +22,9 @@ pub(super) async fn handle(
 ) -> Result<ObtainLeaseResponse, Fault> {
     let identifier = request.unique_identifier.as_ref();
     let life = life(context)?;
+    // Not of a Gateway that was revoked: it writes nothing down here any more.
+    drop(seat.admission.enter()?);
+    seat.stores.note(&life).await?;
     // Granted while the key is held: whoever wipes it and recalls its leases then finds this one.
     let (unique_identifier, (granted, changed)) =
         use_key(seat, context, identifier, Action::Lease, |key, _| {

@@ -1,10 +1,10 @@
 //! Shredding an L3 version: what it sealed is sealed anew by the Gateways, then it is destroyed, and with it every old backup.
 //!
 //! An operator marks the retired version. Each Gateway that serves it reports how far it is, in an attribute of the version that
-//! bears its name: the one thing of the chain that a Gateway may write. Until all have reported that they are done, the Core
-//! does not destroy the version.
+//! bears its name and that of its store: the one thing of the chain that a Gateway may write. Until all have reported that they are
+//! done, for each store that they were met with, the Core does not destroy the version.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,9 @@ use kmip_protocol::operation::{
     AddAttributeRequest, AddAttributeResponse, ModifyAttributeRequest, ModifyAttributeResponse,
 };
 
+use super::obtain_lease::life;
 use crate::chain::Level;
+use crate::gateway_stores::MAXIMUM_STORES;
 use crate::seat::Seat;
 
 /// Bytes of a report at most.
@@ -36,7 +38,7 @@ pub(super) async fn begin(
     request: AddAttributeRequest,
 ) -> Result<AddAttributeResponse, Fault> {
     let key = context.live_object(request.unique_identifier.as_ref()).await?;
-    if report_of(&key, &context.principal.name).is_some() {
+    if report_of(&key, &report_name(context)?).is_some() {
         let message = "this Gateway has reported already: Modify Attribute";
         return Err(Fault::new(ResultReason::AttributeSingleValued, message));
     }
@@ -52,7 +54,7 @@ pub(super) async fn go_on(
     request: ModifyAttributeRequest,
 ) -> Result<ModifyAttributeResponse, Fault> {
     let key = context.live_object(request.unique_identifier.as_ref()).await?;
-    if report_of(&key, &context.principal.name).is_none() {
+    if report_of(&key, &report_name(context)?).is_none() {
         let message = "this Gateway has not reported yet: Add Attribute";
         return Err(Fault::new(ResultReason::AttributeNotFound, message));
     }
@@ -67,7 +69,7 @@ async fn write(
     key: &Record,
     attributes: &Attributes,
 ) -> Result<(), Fault> {
-    let name = report_name(&context.principal.name);
+    let name = report_name(context)?;
     let told = match &attributes.instances[..] {
         [instance] => match &instance.attribute {
             Attribute::Custom(CustomAttribute { vendor, name: told, value: CustomValue::Text(text) })
@@ -84,15 +86,19 @@ async fn write(
     if !agreed::is_to_be_shredded(key.attributes.iter()) {
         return Err(Fault::wrong_state("the key is not marked to be shredded"));
     }
-    if report_of(key, &context.principal.name).is_some_and(|report| **report == **told) {
+    let known = report_of(key, &name);
+    if known.is_some_and(|report| **report == **told) {
         return Ok(());
     }
-    if !seat.reports.admits(&key.unique_identifier, Instant::now()) {
-        let message = "a Gateway reports on a version once a second at most";
-        return Err(Fault::new(ResultReason::ServerLimitExceeded, message));
+    let limit = |message| Err(Fault::new(ResultReason::ServerLimitExceeded, message));
+    if known.is_none() && reports_by(key, &context.principal.name) > MAXIMUM_STORES {
+        return limit("too many stores of this Gateway have reported on the version");
+    }
+    if !seat.reports.admits(format!("{} {name}", key.unique_identifier).into(), Instant::now()) {
+        return limit("a Gateway reports on a version once a second at most");
     }
     let mut changed = key.clone();
-    changed.attributes.instances.retain(|instance| !is_report(&instance.attribute, &name));
+    changed.attributes.instances.retain(|instance| !is_named(&instance.attribute, &name));
     let value = CustomValue::Text(ByteString::from(&**told));
     changed.add(Attribute::Custom(CustomAttribute { vendor: VENDOR.into(), name, value }));
     changed.version += 1;
@@ -111,14 +117,14 @@ pub(crate) struct Reports {
 }
 
 impl Reports {
-    /// Whether a report on a version is taken now.
-    fn admits(&self, key: &ByteString, now: Instant) -> bool {
+    /// Whether a report of this name, on a version, is taken now.
+    fn admits(&self, report: ByteString, now: Instant) -> bool {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.retain(|_, taken| now.duration_since(*taken) < REPORT_PAUSE);
-        if taken.contains_key(key) {
+        if taken.contains_key(&report) {
             return false;
         }
-        taken.insert(ByteString::clone(key), now);
+        taken.insert(report, now);
         true
     }
 }
@@ -140,28 +146,32 @@ pub(super) fn judge_mark(before: &Record, after: &Record) -> Result<bool, Fault>
 
 /// The version without what Gateways have reported: that was about an earlier mark.
 pub(super) fn without_reports(key: &Record) -> Record {
-    let prefix = report_name("");
-    let is_report = |attribute: &Attribute| matches!(attribute, Attribute::Custom(custom) if custom.vendor == VENDOR && custom.name.starts_with(&*prefix));
     let mut marked = key.clone();
-    marked.attributes.instances.retain(|instance| !is_report(&instance.attribute));
+    marked.attributes.instances.retain(|instance| reporter(&instance.attribute).is_none());
     marked
 }
 
 /// Refuses to destroy a version while a Gateway may still have something under it.
 ///
 /// # Errors
-/// Names the Gateways.
-pub(super) fn refuse_unfinished(seat: &Seat, key: &Record) -> Result<(), Fault> {
+/// Names the Gateways, and their stores.
+pub(super) async fn refuse_unfinished(seat: &Seat, key: &Record) -> Result<(), Fault> {
     let Some(tenant) = crate::chain::tenant(key).filter(|_| Level::of(key) == Level::L3) else {
         return Ok(());
     };
     if !agreed::is_to_be_shredded(key.attributes.iter()) {
         return Ok(());
     }
-    let serve = seat.gateways.iter().filter(|(_, reach)| reach.includes(tenant, &key.service));
-    let is_done =
-        |name: &str| report_of(key, name).is_some_and(|report| report.starts_with(agreed::SHRED_DONE));
-    let missing: Vec<&str> = serve.map(|(name, _)| name.as_str()).filter(|name| !is_done(name)).collect();
+    let mut missing = Vec::new();
+    for (gateway, _) in seat.gateways.iter().filter(|(_, reach)| reach.includes(tenant, &key.service)) {
+        for store in stores_to_report(seat, gateway).await? {
+            let spoken_for = agreed::spoken_for(gateway, &store);
+            let report = report_of(key, &named(&spoken_for));
+            if !report.is_some_and(|report| report.starts_with(agreed::SHRED_DONE)) {
+                missing.push(spoken_for);
+            }
+        }
+    }
     if missing.is_empty() {
         return Ok(());
     }
@@ -169,11 +179,22 @@ pub(super) fn refuse_unfinished(seat: &Seat, key: &Record) -> Result<(), Fault> 
     Err(Fault::new(ResultReason::WrongKeyLifecycleState, message))
 }
 
-fn report_of<'a>(key: &'a Record, gateway: &str) -> Option<&'a ByteString> {
-    let name = report_name(gateway);
+/// The stores that a Gateway has to report on: those that are written down, and those of its lives. A Gateway of which no store is known
+/// reports under its own name.
+async fn stores_to_report(seat: &Seat, gateway: &str) -> Result<BTreeSet<ByteString>, Fault> {
+    let mut stores: BTreeSet<ByteString> = seat.stores.of(gateway).await?.into_iter().collect();
+    let lives = seat.leases.lives_of(gateway);
+    stores.extend(lives.iter().map(|life| ByteString::from(agreed::store_of(life))));
+    if stores.is_empty() {
+        stores.insert(ByteString::new());
+    }
+    Ok(stores)
+}
+
+fn report_of<'a>(key: &'a Record, name: &str) -> Option<&'a ByteString> {
     key.attributes.iter().find_map(|attribute| match attribute {
         Attribute::Custom(CustomAttribute { value: CustomValue::Text(text), .. })
-            if is_report(attribute, &name) =>
+            if is_named(attribute, name) =>
         {
             Some(text)
         }
@@ -181,13 +202,34 @@ fn report_of<'a>(key: &'a Record, gateway: &str) -> Option<&'a ByteString> {
     })
 }
 
-/// Named by the Core, from the certificate: no Gateway reports for another one.
-fn report_name(gateway: &str) -> ByteString {
-    ByteString::from(format!("{} {gateway}", agreed::SHRED_REPORT))
+/// How many reports there are by a Gateway, for whichever store.
+fn reports_by(key: &Record, gateway: &str) -> usize {
+    let is_by = |reporter: &str| reporter.split(agreed::BEFORE_STORE).next() == Some(gateway);
+    key.attributes.iter().filter_map(reporter).filter(|reporter| is_by(reporter)).count()
 }
 
-fn is_report(attribute: &Attribute, name: &str) -> bool {
+/// The name of the report of the Gateway that asks. Named by the Core, from the certificate: no Gateway reports for another one.
+fn report_name(context: &Context<'_>) -> Result<ByteString, Fault> {
+    let life = life(context)?;
+    Ok(named(&agreed::spoken_for(&life.gateway, agreed::store_of(&life.instance))))
+}
+
+fn named(spoken_for: &str) -> ByteString {
+    ByteString::from(format!("{} {spoken_for}", agreed::SHRED_REPORT))
+}
+
+fn is_named(attribute: &Attribute, name: &str) -> bool {
     matches!(attribute, Attribute::Custom(custom) if custom.vendor == VENDOR && *custom.name == *name)
+}
+
+/// Whose report an attribute is.
+fn reporter(attribute: &Attribute) -> Option<&str> {
+    match attribute {
+        Attribute::Custom(custom) if custom.vendor == VENDOR => {
+            custom.name.strip_prefix(agreed::SHRED_REPORT)?.strip_prefix(' ')
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -197,10 +239,9 @@ mod tests {
     #[test]
     fn a_gateway_reports_on_a_version_once_a_second() {
         let (reports, now) = (Reports::default(), Instant::now());
-        let [one, other] = ["l3", "other"].map(ByteString::from_static);
-        assert!(reports.admits(&one, now) && reports.admits(&other, now));
-        assert!(!reports.admits(&one, now + REPORT_PAUSE / 2));
-        assert!(reports.admits(&one, now + REPORT_PAUSE));
+        assert!(reports.admits("l3".into(), now) && reports.admits("other".into(), now));
+        assert!(!reports.admits("l3".into(), now + REPORT_PAUSE / 2));
+        assert!(reports.admits("l3".into(), now + REPORT_PAUSE));
         assert_eq!(reports.taken.lock().map(|taken| taken.len()).ok(), Some(1));
     }
 }

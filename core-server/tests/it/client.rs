@@ -23,6 +23,8 @@ use kmip_ttlv::Limits;
 
 pub struct Party {
     client: Client,
+    /// Which life of a Gateway it is.
+    life: Option<ByteString>,
 }
 
 /// Why an item failed.
@@ -42,13 +44,20 @@ pub struct Chain {
 impl Party {
     pub fn new(address: SocketAddr, tls: TlsSettings) -> Self {
         let settings = ClientSettings::new(address.to_string());
-        Self { client: Client::new(settings, ReloadableTls::client(tls).unwrap()).unwrap() }
+        Self { client: Client::new(settings, ReloadableTls::client(tls).unwrap()).unwrap(), life: None }
+    }
+
+    /// As a Gateway that names its life.
+    pub fn living(mut self, life: &str) -> Self {
+        self.life = Some(ByteString::from(life));
+        self
     }
 
     /// The answer as it is on the wire.
     pub async fn raw(&self, version: Version, requests: &[Request]) -> Bytes {
         let mut header = RequestHeader::new(version, requests.len());
         header.batch_error_continuation_option = Some(BatchErrorContinuationOption::Continue);
+        header.client_correlation_value = self.life.clone();
         self.client.exchange(RequestMessage::write(&header, requests)).await.unwrap()
     }
 

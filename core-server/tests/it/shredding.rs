@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytestring::ByteString;
-use key_service::chain::{SHRED, SHRED_REPORT, VENDOR, shred_mark};
+use key_service::chain::{SHRED, SHRED_REPORT, VENDOR, gateway_object, shred_mark};
 use kmip_protocol::attribute::{Attribute, AttributeReference, Attributes, CustomAttribute, CustomValue};
 use kmip_protocol::enumeration::*;
 use kmip_protocol::operation::*;
@@ -145,4 +145,63 @@ async fn what_was_reported_under_an_earlier_mark_counts_no_more() {
             .unwrap()
             .contains(&named_report("Shred Report acme-gateway", "done"))
     );
+}
+
+/// The name of a Gateway's life on a store.
+fn life(store: &str) -> String {
+    format!("{store}.life")
+}
+
+#[tokio::test]
+async fn each_store_of_a_gateway_reports_for_itself() {
+    let rig = Rig::start().await;
+    let operator = rig.operator();
+    let chain = operator.provision("acme").await;
+    let lease = || ObtainLeaseRequest { unique_identifier: named(&chain.l3) };
+    let [first, second] = ["5701", "5702"].map(|store| rig.gateway("acme-gateway").living(&life(store)));
+    first.call(lease()).await.unwrap();
+    second.call(lease()).await.unwrap();
+    rotate(&operator, &chain.l3).await;
+    operator.call(add(&chain.l3, shred_mark())).await.unwrap();
+    rig.gateway("both-gateway").call(add(&chain.l3, report("done"))).await.unwrap();
+    first.call(add(&chain.l3, report("done"))).await.unwrap();
+    let refused = operator.destroy(&chain.l3).await.unwrap_err();
+    assert!(refused.message.ends_with(": acme-gateway @5702"), "{}", refused.message);
+    // The Core remembers the stores in the objects of the Gateways, not in its memory.
+    let gateway = gateway_object("acme-gateway");
+    let of_second = AttributeReference::Custom { vendor: VENDOR.into(), name: "Store 5702".into() };
+    let stores = operator.attributes(&gateway).await.unwrap();
+    let is_store = |attribute: &&Attribute| attribute.reference() == of_second;
+    assert_eq!(stores.iter().filter(is_store).count(), 1);
+    second.call(add(&chain.l3, report("done"))).await.unwrap();
+    operator.destroy(&chain.l3).await.unwrap();
+    // A store that is gone for good is crossed out by an operator.
+    let gone = DeleteAttributeRequest {
+        unique_identifier: named(&gateway),
+        current_attribute: Attributes::default(),
+        attribute_references: vec![of_second.clone()],
+        attribute_index: None,
+    };
+    operator.call(gone).await.unwrap();
+    assert_eq!(operator.attributes(&gateway).await.unwrap().iter().filter(is_store).count(), 0);
+}
+
+#[tokio::test]
+async fn a_gateway_has_so_many_stores() {
+    let rig = Rig::start().await;
+    let operator = rig.operator();
+    let chain = operator.provision("acme").await;
+    let lease = || ObtainLeaseRequest { unique_identifier: named(&chain.l3) };
+    let mut refused = 0;
+    for number in 0..40 {
+        let gateway = rig.gateway("acme-gateway").living(&life(&number.to_string()));
+        match gateway.call(lease()).await {
+            Ok(_) => assert_eq!(refused, 0),
+            Err(failure) => {
+                assert_eq!(failure.reason, ResultReason::ServerLimitExceeded);
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(refused, 8);
 }

@@ -312,6 +312,26 @@ async fn without_an_active_l3_shredding_is_stuck_and_does_not_spin() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_one_gateway_reports_says_nothing_of_another_store_of_the_same_certificate() {
+    let system = System::start();
+    let keys = create_some(&system.application("acme"), 3).await;
+    let other = system.start_gateway_on(2, "embedded");
+    let pki = system.run().join("pki");
+    let kept = create_some(&Application::new(other.address, &pki, "acme"), 3).await;
+    // Its leases and its connection end; its store stays.
+    other.stop();
+    let told =
+        ended(system.krypton(&["rotate", "--tenant", "acme", "--shred", "--wait-seconds", "15"])).await;
+    let text = [told.stdout, told.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
+    assert!(!told.status.success() && text.contains("done: 3 sealed anew"), "{text}");
+    let other = system.start_gateway_on(2, "embedded");
+    succeeded(system.rotate_and_shred()).await;
+    assert_served(&system.application("acme"), &keys).await;
+    assert_served(&Application::new(other.address, &pki, "acme"), &kept).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_gateway_that_is_killed_in_the_middle_goes_on() {
     let mut system = System::provision();
     system.renew_per_second(15);

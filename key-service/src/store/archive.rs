@@ -20,6 +20,7 @@ use kmip_protocol::enumeration::HashingAlgorithm;
 use crate::crypto::Hasher;
 use crate::port::{Change, Store, StoreError};
 use crate::record::{MAXIMUM_RECORD_BYTES, Record};
+use crate::store::identity::IDENTITY_TENANT;
 
 const MAGIC: &[u8; 8] = b"KRYPTEX1";
 const END: u32 = u32::MAX;
@@ -87,7 +88,7 @@ pub async fn export(
     file.put(MAGIC)?;
     let mut moved = Moved::default();
     let mut unreadable = 0;
-    for tenant in store.tenants().await? {
+    for tenant in store.tenants().await?.into_iter().filter(|tenant| *tenant != IDENTITY_TENANT) {
         let mut next = None;
         loop {
             let stretch = store.walk(&tenant, next.as_ref(), CHUNK_RECORDS).await?;

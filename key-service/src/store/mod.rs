@@ -2,6 +2,7 @@
 
 pub mod archive;
 mod embedded;
+mod identity;
 mod memory;
 mod metrics;
 mod postgres;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 
 use crate::port::Store;
 pub use embedded::{EmbeddedLimits, EmbeddedStore};
+pub use identity::{IDENTITY_TENANT, name_of};
 pub use memory::{MemoryLimits, MemoryStore};
 pub use metrics::StoreMetrics;
 pub use postgres::PostgresStore;
@@ -176,8 +178,6 @@ impl StoreUrl {
     pub fn is_durable(&self) -> bool {
         !matches!(self, Self::Memory)
     }
-}
-
 
     /// Takes a relative path from `folder`.
     pub fn resolve(&mut self, folder: &Path) {
@@ -200,6 +200,8 @@ impl StoreUrl {
             Self::Postgres(url) => PostgresStore::check(url).await.map(|()| "reached"),
         }
     }
+}
+
 impl FromStr for StoreUrl {
     type Err = OpenError;
 
