@@ -2,7 +2,7 @@
 //! bound to. docs/STORAGE.md gives the associated data byte by byte.
 
 use bytestring::ByteString;
-use key_service::chain;
+use key_service::chain::{self, MAXIMUM_NAME_BYTES};
 use key_service::fault::Fault;
 use key_service::record::Record;
 use kmip_protocol::attribute::{Attribute, AttributeType, Name};
@@ -14,9 +14,6 @@ pub const REGION: &str = "region";
 
 /// Names that begin so are the Core's own: no client sets, changes or deletes them.
 pub const RESERVED_NAME_PREFIX: &str = "krypton:";
-
-/// Bytes of the name of a tenant or service at most.
-pub const MAXIMUM_NAME_BYTES: usize = 128;
 
 /// The level of a key in the chain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -23,8 +23,8 @@ use crate::seal_gate::SealGate;
 /// Where the keys come from.
 #[async_trait]
 pub(crate) trait RecordVault: Send + Sync + 'static {
-    /// The key of the records that hang on an L3, for a moment.
-    async fn record_key(&self, key: &ByteString) -> Result<Arc<LockedSecret>, SealerError>;
+    /// The key of the records of a tenant that hang on an L3, for a moment.
+    async fn record_key(&self, tenant: &str, key: &ByteString) -> Result<Arc<LockedSecret>, SealerError>;
 
     /// The L3 that new records of a service hang on.
     async fn sealing_key(&self, tenant: &str, service: &str) -> Result<ByteString, SealerError>;
@@ -75,7 +75,7 @@ impl AuthenticatedStore {
             let remains = remains(&record).ok_or_else(|| damaged("it has no proof"))?;
             return Ok(Arc::new(remains));
         }
-        let key = match self.ask(&authenticator.key, asked).await {
+        let key = match self.ask(tenant, &authenticator.key, asked).await {
             Ok(key) => key,
             Err(SealerError::NoKey) => return Err(damaged("it hangs on a key that the vault does not have")),
             Err(reason) => return Ok(Arc::new(doubtful(&record, reason))),
@@ -111,11 +111,16 @@ impl AuthenticatedStore {
         Ok((inspected, stretch.next))
     }
 
-    async fn ask(&self, key: &ByteString, asked: &mut Asked) -> Result<Arc<LockedSecret>, SealerError> {
+    async fn ask(
+        &self,
+        tenant: &str,
+        key: &ByteString,
+        asked: &mut Asked,
+    ) -> Result<Arc<LockedSecret>, SealerError> {
         if let Some(known) = asked.get(key) {
             return known.clone();
         }
-        let answer = self.vault.record_key(key).await;
+        let answer = self.vault.record_key(tenant, key).await;
         asked.insert(key.clone(), answer.clone());
         answer
     }
@@ -150,7 +155,7 @@ impl AuthenticatedStore {
             (None, Some(authenticator)) => authenticator.key.clone(),
             (None, None) => self.vault.sealing_key(&record.tenant, &record.service).await?,
         };
-        let key = self.vault.record_key(&hangs_on).await?;
+        let key = self.vault.record_key(&record.tenant, &hangs_on).await?;
         record.guard.authenticator = Some(Authenticator { key: hangs_on, proof: Proof::Nothing });
         let tag = authenticate_record(key.expose(), &record.authenticated_bytes());
         if let Some(authenticator) = &mut record.guard.authenticator {

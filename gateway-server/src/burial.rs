@@ -12,15 +12,15 @@ use bytestring::ByteString;
 use key_service::guard::{Burial, burial_pending};
 use key_service::port::{Change, SealerError, Store, StoreError};
 use key_service::record::Record;
-use kmip_protocol::enumeration::ResultStatus;
 use kmip_protocol::identifier::UniqueIdentifier;
-use kmip_protocol::operation::{DestroyRequest, Request};
+use kmip_protocol::operation::DestroyRequest;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 use tokio::sync::Notify;
+use tokio::task::JoinSet;
 
-use crate::core_client::{CoreLink, refusal};
+use crate::errands::Errands;
 use crate::leases::Leases;
 
 /// How long a Destroy waits for the Core. After that the tombstone is pending, and the Destroy is answered all the same.
@@ -32,8 +32,8 @@ const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 /// How often the whole store is looked through: other Gateways, and earlier lives of this one, leave marks there, too.
 const LOOK_THROUGH_EVERY: Duration = Duration::from_secs(60);
 
-/// Objects that are buried in one message at most.
-const GRAVES_PER_MESSAGE: usize = 64;
+/// Records that are looked at, and objects that are buried, at a time.
+const GRAVES_AT_A_TIME: usize = 64;
 
 /// A destroyed object, and the L3 that it hung on.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -105,7 +105,7 @@ struct Metrics {
 /// Has destroyed objects buried, now or later.
 pub(crate) struct Undertaker {
     store: Arc<dyn Store>,
-    link: Arc<CoreLink>,
+    errands: Arc<Errands>,
     leases: Arc<Leases>,
     work: Mutex<Work>,
     called: Notify,
@@ -124,7 +124,7 @@ impl Undertaker {
     /// An undertaker for the records in `store`, which authenticates them.
     pub(crate) fn new(
         store: Arc<dyn Store>,
-        link: Arc<CoreLink>,
+        errands: Arc<Errands>,
         leases: Arc<Leases>,
         registry: &mut Registry,
     ) -> Arc<Self> {
@@ -132,7 +132,7 @@ impl Undertaker {
         let (pending, confirmed) = (metrics.pending.clone(), metrics.confirmed.clone());
         registry.register("tombstones_pending", "Destroyed objects not yet confirmed by the Core", pending);
         registry.register("tombstones_confirmed", "Destroyed objects confirmed by the Core", confirmed);
-        Arc::new(Self { store, link, leases, work: Mutex::default(), called: Notify::new(), metrics })
+        Arc::new(Self { store, errands, leases, work: Mutex::default(), called: Notify::new(), metrics })
     }
 
     /// Wipes what is open of destroyed objects, and asks the Core to bury them, within a bound. Where nothing says which L3 an
@@ -161,28 +161,36 @@ impl Undertaker {
 
     /// Asks the Core to bury; remembers what it confirms.
     async fn ask(&self, graves: &[Grave]) {
-        for graves in graves.chunks(GRAVES_PER_MESSAGE) {
-            let requests = graves.iter().map(|grave| {
-                Request::from(DestroyRequest {
-                    unique_identifier: Some(UniqueIdentifier::Text(grave.name())),
-                })
-            });
-            let items = match self.link.send(&requests.collect::<Vec<_>>()).await {
-                Ok(items) => items,
-                Err(error) => {
-                    tracing::warn!(%error, count = graves.len(), "tombstones are pending");
-                    return;
+        for graves in graves.chunks(GRAVES_AT_A_TIME) {
+            let mut asking = JoinSet::new();
+            for grave in graves.iter().cloned() {
+                let errands = self.errands.clone();
+                asking.spawn(async move {
+                    let request =
+                        DestroyRequest { unique_identifier: Some(UniqueIdentifier::Text(grave.name())) };
+                    let answer = errands.ask(&grave.tenant, 0, request).await;
+                    (grave, answer)
+                });
+            }
+            let mut is_away = false;
+            while let Some(asked) = asking.join_next().await {
+                let Ok((grave, answer)) = asked else { continue };
+                let (tenant, object) = (&grave.tenant, &grave.unique_identifier);
+                match answer {
+                    Ok(_) => {
+                        // Once more: until now the Core would have opened it again, for who has the store as it was before.
+                        self.leases.bury(&grave.key, object);
+                        self.work().confirmed.insert(grave);
+                    }
+                    Err(SealerError::Unavailable(why)) => {
+                        tracing::warn!(%tenant, %object, why, "a tombstone is pending");
+                        is_away = true;
+                    }
+                    Err(error) => tracing::error!(%tenant, %object, %error, "the Core refuses a tombstone"),
                 }
-            };
-            for (grave, item) in graves.iter().zip(items) {
-                if item.result_status == ResultStatus::Success {
-                    // Once more: until now the Core would have opened it again, for who has the store as it was before.
-                    self.leases.bury(&grave.key, &grave.unique_identifier);
-                    self.work().confirmed.insert(grave.clone());
-                } else {
-                    let (tenant, object, error) = (&grave.tenant, &grave.unique_identifier, refusal(&item));
-                    tracing::error!(%tenant, %object, %error, "the Core refuses a tombstone");
-                }
+            }
+            if is_away {
+                return;
             }
         }
     }
@@ -218,7 +226,7 @@ impl Undertaker {
         let mut after = None;
         let mut left = 0;
         loop {
-            let page = self.store.select(tenant, Some(&burial_pending()), after, GRAVES_PER_MESSAGE).await;
+            let page = self.store.select(tenant, Some(&burial_pending()), after, GRAVES_AT_A_TIME).await;
             let page = match page {
                 Ok(page) => page,
                 Err(error) => {

@@ -11,6 +11,8 @@ use kmip_net::{ClientSettings, IdentityRule, ServerLimits, TlsSettings};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
+use crate::errands::OTHER_CONNECTIONS;
+
 /// What an operator may choose.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -71,12 +73,21 @@ pub struct CoreConfig {
     /// Bytes of objects in one message at most; a larger object travels alone.
     #[serde(default = "CoreConfig::default_maximum_batch_bytes")]
     pub maximum_batch_bytes: usize,
-    /// Messages under way to the Core at once. Each carries objects of one tenant.
+    /// Messages under way to the Core at once. Each carries objects of one tenant, and takes a connection.
     #[serde(default = "CoreConfig::default_concurrent_messages")]
     pub concurrent_messages: usize,
     /// Of these, messages of one tenant: one whose root is slow leaves the others to others.
     #[serde(default = "CoreConfig::default_concurrent_messages_per_tenant")]
     pub concurrent_messages_per_tenant: usize,
+    /// Requests that wait to be sent to the Core. Beyond that the longest line gives way.
+    #[serde(default = "CoreConfig::default_maximum_waiting")]
+    pub maximum_waiting: usize,
+    /// Of these, requests of one tenant: the length of its line.
+    #[serde(default = "CoreConfig::default_maximum_waiting_per_tenant")]
+    pub maximum_waiting_per_tenant: usize,
+    /// Services of a tenant whose L3 is remembered for a moment. Clients choose Object Groups freely, and each is looked for.
+    #[serde(default = "CoreConfig::default_maximum_remembered_services_per_tenant")]
+    pub maximum_remembered_services_per_tenant: usize,
 }
 
 impl CoreConfig {
@@ -89,11 +100,36 @@ impl CoreConfig {
     }
 
     fn default_concurrent_messages() -> usize {
-        12
+        48
     }
 
     fn default_concurrent_messages_per_tenant() -> usize {
         4
+    }
+
+    fn default_maximum_waiting() -> usize {
+        8192
+    }
+
+    fn default_maximum_waiting_per_tenant() -> usize {
+        1024
+    }
+
+    fn default_maximum_remembered_services_per_tenant() -> usize {
+        256
+    }
+
+    /// What is wrong with it.
+    fn problem(&self) -> Option<String> {
+        let needed = self.concurrent_messages.saturating_add(OTHER_CONNECTIONS);
+        let most = self.client.max_connections;
+        (needed > most).then(|| {
+            format!(
+                "core.client.max_connections is {most}, and core.concurrent_messages is {}: each message takes a connection, \
+                 and tombstones and shredding take {OTHER_CONNECTIONS}",
+                self.concurrent_messages
+            )
+        })
     }
 }
 
@@ -199,6 +235,9 @@ impl Config {
             .map_err(|source| ConfigError::Unreadable { path: path.to_owned(), source })?;
         let invalid = |problem| ConfigError::Invalid { path: path.to_owned(), problem };
         let mut config: Self = toml::from_str(&text).map_err(|error| invalid(error.to_string()))?;
+        if let Some(problem) = config.core.problem() {
+            return Err(invalid(problem));
+        }
         if let Some(folder) = path.parent() {
             config.resolve(folder);
         }
@@ -277,6 +316,43 @@ mod tests {
     }
 
     const EXAMPLE: &str = include_str!("../krypton-gateway.example.toml");
+
+    fn loaded(text: &str) -> Result<Config, ConfigError> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("gateway.toml");
+        std::fs::write(&path, text).expect("a file");
+        Config::load(&path)
+    }
+
+    #[test]
+    fn the_example_shows_the_defaults_of_the_way_to_the_core() {
+        let (_, section) = EXAMPLE.split_once("[core]\n").expect("the example has the section");
+        let (section, _) = section.split_once("[core.tls]\n").expect("the next section");
+        let lines = section.lines().map(|line| line.trim_start_matches("# "));
+        let settings: Vec<&str> = lines.filter(|line| line.contains(" = ")).collect();
+        let shown: toml::Table = settings.join("\n").parse().expect("the settings are TOML");
+        let config = loaded(EXAMPLE).expect("the example is a configuration");
+        let defaults = [
+            ("maximum_batch_items", config.core.maximum_batch_items),
+            ("maximum_batch_bytes", config.core.maximum_batch_bytes),
+            ("concurrent_messages", config.core.concurrent_messages),
+            ("concurrent_messages_per_tenant", config.core.concurrent_messages_per_tenant),
+            ("maximum_waiting", config.core.maximum_waiting),
+            ("maximum_waiting_per_tenant", config.core.maximum_waiting_per_tenant),
+            ("maximum_remembered_services_per_tenant", config.core.maximum_remembered_services_per_tenant),
+            ("max_connections", config.core.client.max_connections),
+        ];
+        for (name, default) in defaults {
+            assert_eq!(shown[name].as_integer(), i64::try_from(default).ok(), "{name}");
+        }
+    }
+
+    #[test]
+    fn messages_and_connections_to_the_core_have_to_fit() {
+        let text = EXAMPLE.replace("# max_connections = 64", "max_connections = 57");
+        let refused = loaded(&text).expect_err("57 connections do not carry 48 messages and tombstones");
+        assert!(refused.to_string().contains("core.client.max_connections is 57"), "{refused}");
+    }
 
     #[test]
     fn relative_paths_are_taken_from_the_folder_of_the_file() {

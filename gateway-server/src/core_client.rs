@@ -19,7 +19,7 @@ use kmip_protocol::version::V2_1;
 use kmip_ttlv::Limits;
 
 use crate::authenticated_store::RecordVault;
-use crate::errands::{Bounds, Errands};
+use crate::errands::Errands;
 use crate::leases::Leases;
 use crate::root_keys::{RootKeys, ServiceKey};
 
@@ -116,15 +116,15 @@ pub(crate) fn refusal(item: &ResponseBatchItem) -> SealerError {
 /// The Core, as a [`Sealer`]. Nothing is sealed or opened without a live lease on the L3, and what was opened is remembered
 /// under it.
 pub(crate) struct CoreSealer {
-    errands: Errands,
+    errands: Arc<Errands>,
     root_keys: RootKeys,
     leases: Arc<Leases>,
 }
 
 impl CoreSealer {
-    /// Asks over `link`, so much at a time.
-    pub(crate) fn new(link: Arc<CoreLink>, leases: Arc<Leases>, bounds: Bounds) -> Self {
-        Self { errands: Errands::start(&link, bounds), root_keys: RootKeys::new(link), leases }
+    /// Asks by way of `errands`.
+    pub(crate) fn new(errands: Arc<Errands>, root_keys: RootKeys, leases: Arc<Leases>) -> Self {
+        Self { errands, root_keys, leases }
     }
 
     /// Asks anew which L3 seals for a service.
@@ -138,7 +138,7 @@ impl CoreSealer {
         binding: &Binding,
         plaintext: Secret,
     ) -> Result<Sealed, SealerError> {
-        self.leases.ensure(key).await?;
+        self.leases.ensure(&binding.tenant, key).await?;
         let asked = self.leases.asking();
         let (opened, bytes) = (plaintext.share(), plaintext.len());
         let request = EncryptRequest {
@@ -219,7 +219,7 @@ impl Sealer for CoreSealer {
         if !self.root_keys.is_of_tenant(&sealed.key, &binding.tenant).await? {
             return Err(SealerError::Damaged);
         }
-        self.leases.ensure(&sealed.key).await?;
+        self.leases.ensure(&binding.tenant, &sealed.key).await?;
         match self.leases.cache().find(binding, sealed) {
             Some(opened) => Ok(opened),
             // On the heap: those that find it open do not carry room for this.
@@ -231,7 +231,7 @@ impl Sealer for CoreSealer {
         if !self.root_keys.is_of_tenant(&sealed.key, &binding.tenant).await? {
             return Err(SealerError::Damaged);
         }
-        self.leases.ensure(&sealed.key).await
+        self.leases.ensure(&binding.tenant, &sealed.key).await
     }
 
     fn may_use(&self, key: &str) -> bool {
@@ -241,8 +241,8 @@ impl Sealer for CoreSealer {
 
 #[async_trait]
 impl RecordVault for CoreSealer {
-    async fn record_key(&self, key: &ByteString) -> Result<Arc<LockedSecret>, SealerError> {
-        self.leases.record_key(key).await
+    async fn record_key(&self, tenant: &str, key: &ByteString) -> Result<Arc<LockedSecret>, SealerError> {
+        self.leases.record_key(tenant, key).await
     }
 
     async fn sealing_key(&self, tenant: &str, service: &str) -> Result<ByteString, SealerError> {

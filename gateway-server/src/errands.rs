@@ -2,27 +2,38 @@
 //!
 //! Errands that arrive together travel together, but a message carries those of one tenant: a tenant whose root is slow, whose
 //! objects are large or whose applications are many keeps its own applications waiting, and no others.
+//!
+//! * A line is bounded. Where all lines together are too long, the longest one gives way: nobody is turned away for what others do.
+//! * A tenant begins with one message under way, and may have more as long as they are answered quickly: one whose root is slow
+//!   occupies one messenger, not all of them.
+//! * An errand that was not done in time is given up, wherever it is then.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
 use key_service::port::SealerError;
 use kmip_protocol::enumeration::{ResultReason, ResultStatus};
 use kmip_protocol::message::ResponseBatchItem;
 use kmip_protocol::operation::{Request, Response};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
 use tokio::sync::{Notify, oneshot};
+use tokio::time::timeout;
 
+use crate::config::CoreConfig;
 use crate::core_client::{CoreLink, SendError, refusal};
-
-/// Errands that wait at most, of all tenants and of one; more are refused at once.
-const MAXIMUM_WAITING: usize = 4096;
-const MAXIMUM_WAITING_PER_TENANT: usize = 1024;
 
 /// What an errand takes in a message besides its data: identifiers, the binding, tags and lengths.
 const ERRAND_BYTES: usize = 512;
 
-/// How much travels at once.
+/// A tenant whose message was answered within this may have twice as many under way, up to its share. One whose message was not
+/// begins with one again.
+const QUICK: Duration = Duration::from_millis(250);
+
+/// How much travels at once, and how much waits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Bounds {
     /// Errands in one message.
@@ -33,21 +44,90 @@ pub(crate) struct Bounds {
     pub(crate) messages: usize,
     /// Of these, messages of one tenant.
     pub(crate) messages_per_tenant: usize,
+    /// Errands that wait.
+    pub(crate) waiting: usize,
+    /// Of these, errands of one tenant.
+    pub(crate) waiting_per_tenant: usize,
+    /// How long an errand may take, its time in the line included.
+    pub(crate) patience: Duration,
+}
+
+/// Messages with tombstones that are under way, ...
+const BURIAL_MESSAGES: usize = 12;
+
+/// ... of these, messages of one tenant, ...
+const BURIAL_MESSAGES_PER_TENANT: usize = 4;
+
+/// ... and tombstones in one of them: the Core commits one after the other, and those of several messages together.
+const BURIALS_PER_MESSAGE: usize = 8;
+
+/// Connections to the Core that are not for messages of [`CoreConfig::concurrent_messages`]: tombstones, and shredding.
+pub(crate) const OTHER_CONNECTIONS: usize = BURIAL_MESSAGES + 2;
+
+impl Bounds {
+    /// As the operator chose.
+    pub(crate) fn of(config: &CoreConfig) -> Self {
+        Self {
+            items: config.maximum_batch_items,
+            bytes: config.maximum_batch_bytes,
+            messages: config.concurrent_messages,
+            messages_per_tenant: config.concurrent_messages_per_tenant,
+            waiting: config.maximum_waiting,
+            waiting_per_tenant: config.maximum_waiting_per_tenant,
+            patience: config.client.request_timeout,
+        }
+    }
+
+    /// The same for tombstones.
+    pub(crate) fn of_burials(self) -> Self {
+        let (messages, messages_per_tenant) = (BURIAL_MESSAGES, BURIAL_MESSAGES_PER_TENANT);
+        Self { items: BURIALS_PER_MESSAGE.min(self.items), messages, messages_per_tenant, ..self }
+    }
+}
+
+/// What is counted.
+#[derive(Clone, Default)]
+struct Metrics {
+    waiting: Gauge,
+    tenants: Gauge,
+    messages: Gauge,
+    turned_away: Counter,
+    given_up: Counter,
+}
+
+impl Metrics {
+    fn register(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        let Self { waiting, tenants, messages, turned_away, given_up } = metrics.clone();
+        registry.register("waiting", "Requests that wait to be sent to the Core", waiting);
+        registry.register(
+            "tenants",
+            "Tenants that have requests waiting, or under way, to the Core",
+            tenants,
+        );
+        registry.register("messages", "Messages under way to the Core", messages);
+        let help = "Requests that were refused because the line of their tenant to the Core is full";
+        registry.register("turned_away", help, turned_away);
+        registry.register("given_up", "Requests that the Core did not answer in time", given_up);
+        metrics
+    }
 }
 
 /// Takes errands to the Core.
 pub(crate) struct Errands {
-    counter: Arc<Counter>,
+    desk: Arc<Desk>,
+    patience: Duration,
 }
 
 impl Errands {
     /// Starts the messengers. They end when this is dropped.
-    pub(crate) fn start(link: &Arc<CoreLink>, bounds: Bounds) -> Self {
-        let counter = Arc::new(Counter { lines: Mutex::new(Lines::new(bounds)), ready: Notify::new() });
+    pub(crate) fn start(link: &Arc<CoreLink>, bounds: Bounds, registry: &mut Registry) -> Self {
+        let metrics = Metrics::register(registry);
+        let desk = Arc::new(Desk { lines: Mutex::new(Lines::new(bounds)), ready: Notify::new(), metrics });
         for _ in 0..bounds.messages.max(1) {
-            tokio::spawn(run(link.clone(), counter.clone()));
+            tokio::spawn(run(link.clone(), desk.clone()));
         }
-        Self { counter }
+        Self { desk, patience: bounds.patience }
     }
 
     /// Has the Core do something that carries about `bytes` of data, for a tenant.
@@ -59,32 +139,82 @@ impl Errands {
     ) -> Result<Response, SealerError> {
         let (answer, answered) = oneshot::channel();
         let errand = Errand { request: request.into(), bytes: bytes + ERRAND_BYTES, answer };
-        if !self.counter.lines().push(tenant, errand) {
-            return Err(SealerError::Unavailable("too many requests wait for the Core".to_owned()));
+        self.desk.line_up(tenant, errand);
+        let unavailable = |why: &str| Err(SealerError::Unavailable(why.to_owned()));
+        match timeout(self.patience, answered).await {
+            Ok(answer) => answer.unwrap_or_else(|_| unavailable("the Gateway is shutting down")),
+            Err(_) => {
+                self.desk.metrics.given_up.inc();
+                tracing::debug!(tenant, "a request to the Core is given up");
+                unavailable("the Core did not answer in time")
+            }
         }
-        self.counter.ready.notify_one();
-        let gone = || Err(SealerError::Unavailable("the Gateway is shutting down".to_owned()));
-        answered.await.unwrap_or_else(|_| gone())
     }
 }
 
 impl Drop for Errands {
     fn drop(&mut self) {
-        self.counter.lines().is_closed = true;
-        self.counter.ready.notify_waiters();
-        self.counter.ready.notify_one();
+        self.desk.lines().is_closed = true;
+        self.desk.ready.notify_waiters();
+        self.desk.ready.notify_one();
     }
 }
 
-struct Counter {
+/// Where errands line up and messengers take them.
+struct Desk {
     lines: Mutex<Lines<Errand>>,
     ready: Notify,
+    metrics: Metrics,
 }
 
-impl Counter {
+impl Desk {
+    fn line_up(&self, tenant: &str, errand: Errand) {
+        let turned_away = {
+            let mut lines = self.lines();
+            let turned_away = lines.push(tenant, errand);
+            self.show(&lines);
+            turned_away
+        };
+        if let Some(errand) = turned_away {
+            self.metrics.turned_away.inc();
+            let why =
+                SealerError::Unavailable("too many requests of this tenant wait for the Core".to_owned());
+            let _ = errand.answer.send(Err(why));
+        }
+        self.ready.notify_one();
+    }
+
+    fn take(&self) -> Taken {
+        let mut lines = self.lines();
+        let message = lines.take();
+        self.show(&lines);
+        Taken { message, has_more: !lines.turns.is_empty(), is_closed: lines.is_closed }
+    }
+
+    fn done(&self, tenant: &str, took: Duration) {
+        let mut lines = self.lines();
+        lines.done(tenant, took <= QUICK);
+        self.show(&lines);
+    }
+
+    fn show<E>(&self, lines: &Lines<E>) {
+        let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+        self.metrics.waiting.set(count(lines.waiting));
+        self.metrics.tenants.set(count(lines.tenants.len()));
+        self.metrics.messages.set(count(lines.messages));
+    }
+
     fn lines(&self) -> MutexGuard<'_, Lines<Errand>> {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a messenger is given.
+struct Taken {
+    /// Whose, and what.
+    message: Option<(ByteString, Vec<Errand>)>,
+    has_more: bool,
+    is_closed: bool,
 }
 
 struct Errand {
@@ -96,11 +226,18 @@ struct Errand {
 /// What waits in a line.
 trait Waiting {
     fn bytes(&self) -> usize;
+
+    /// Whether nobody waits for it any more.
+    fn is_given_up(&self) -> bool;
 }
 
 impl Waiting for Errand {
     fn bytes(&self) -> usize {
         self.bytes
+    }
+
+    fn is_given_up(&self) -> bool {
+        self.answer.is_closed()
     }
 }
 
@@ -111,99 +248,150 @@ struct Lines<E> {
     /// Those who have something waiting and may send it now.
     turns: VecDeque<ByteString>,
     waiting: usize,
+    messages: usize,
     is_closed: bool,
 }
 
 struct Line<E> {
     waiting: VecDeque<E>,
     messages: usize,
+    /// Messages that may be under way: more while they are answered quickly.
+    allowance: usize,
     has_turn: bool,
+}
+
+impl<E> Default for Line<E> {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), messages: 0, allowance: 1, has_turn: false }
+    }
+}
+
+impl<E: Waiting> Line<E> {
+    /// What goes into the next message. Empty where all has been given up.
+    fn next_message(&mut self, bounds: &Bounds) -> Vec<E> {
+        let (mut errands, mut bytes) = (Vec::new(), 0);
+        while errands.len() < bounds.items.max(1)
+            && let Some(next) = self.waiting.front()
+            && (next.is_given_up() || errands.is_empty() || bytes + next.bytes() <= bounds.bytes)
+            && let Some(next) = self.waiting.pop_front()
+        {
+            if !next.is_given_up() {
+                bytes += next.bytes();
+                errands.push(next);
+            }
+        }
+        errands
+    }
 }
 
 impl<E: Waiting> Lines<E> {
     fn new(bounds: Bounds) -> Self {
-        Self { bounds, tenants: HashMap::new(), turns: VecDeque::new(), waiting: 0, is_closed: false }
+        let (tenants, turns) = (HashMap::new(), VecDeque::new());
+        Self { bounds, tenants, turns, waiting: 0, messages: 0, is_closed: false }
     }
 
-    /// Lines an errand up; returns whether there was room.
-    fn push(&mut self, tenant: &str, errand: E) -> bool {
-        if self.waiting >= MAXIMUM_WAITING {
-            return false;
+    /// Lines an errand up. Returns the one that there is no room for: it, or the last one of the longest line.
+    fn push(&mut self, tenant: &str, errand: E) -> Option<E> {
+        if self.is_full(tenant) {
+            return Some(errand);
         }
+        let turned_away = match self.waiting >= self.bounds.waiting {
+            true => self.shorten_the_longest(),
+            false => None,
+        };
         if !self.tenants.contains_key(tenant) {
-            let line = Line { waiting: VecDeque::new(), messages: 0, has_turn: false };
-            self.tenants.insert(ByteString::from(tenant), line);
+            self.tenants.insert(ByteString::from(tenant), Line::default());
         }
-        let Some(line) = self.tenants.get_mut(tenant) else { return false };
-        if line.waiting.len() >= MAXIMUM_WAITING_PER_TENANT {
-            return false;
+        if let Some(line) = self.tenants.get_mut(tenant) {
+            line.waiting.push_back(errand);
+            self.waiting += 1;
         }
-        line.waiting.push_back(errand);
-        self.waiting += 1;
         self.settle(tenant);
-        true
+        turned_away
+    }
+
+    /// Whether a tenant has as much waiting as it may. What was given up does not count.
+    fn is_full(&mut self, tenant: &str) -> bool {
+        let most = self.bounds.waiting_per_tenant;
+        let Some(line) = self.tenants.get_mut(tenant).filter(|line| line.waiting.len() >= most) else {
+            return false;
+        };
+        let before = line.waiting.len();
+        line.waiting.retain(|errand| !errand.is_given_up());
+        self.waiting -= before - line.waiting.len();
+        line.waiting.len() >= most
+    }
+
+    fn shorten_the_longest(&mut self) -> Option<E> {
+        let longest = self.tenants.values_mut().max_by_key(|line| line.waiting.len())?;
+        let last = longest.waiting.pop_back()?;
+        self.waiting -= 1;
+        Some(last)
     }
 
     /// The next message: whose, and what.
     fn take(&mut self) -> Option<(ByteString, Vec<E>)> {
-        let tenant = self.turns.pop_front()?;
-        let line = self.tenants.get_mut(&tenant)?;
-        line.has_turn = false;
-        let (mut errands, mut bytes) = (Vec::new(), 0);
-        while errands.len() < self.bounds.items.max(1)
-            && let Some(next) = line.waiting.front()
-            && (errands.is_empty() || bytes + next.bytes() <= self.bounds.bytes)
-            && let Some(next) = line.waiting.pop_front()
-        {
-            bytes += next.bytes();
-            errands.push(next);
+        while let Some(tenant) = self.turns.pop_front() {
+            let Some(line) = self.tenants.get_mut(&tenant) else { continue };
+            line.has_turn = false;
+            let before = line.waiting.len();
+            let errands = line.next_message(&self.bounds);
+            self.waiting -= before - line.waiting.len();
+            if !errands.is_empty() {
+                line.messages += 1;
+                self.messages += 1;
+            }
+            self.settle(&tenant);
+            if !errands.is_empty() {
+                return Some((tenant, errands));
+            }
         }
-        self.waiting -= errands.len();
-        line.messages += 1;
-        self.settle(&tenant);
-        Some((tenant, errands))
+        None
     }
 
-    /// A message of the tenant was answered.
-    fn done(&mut self, tenant: &str) {
+    /// A message of the tenant was answered, quickly or not.
+    fn done(&mut self, tenant: &str, is_quick: bool) {
         if let Some(line) = self.tenants.get_mut(tenant) {
             line.messages -= 1;
+            self.messages -= 1;
+            line.allowance = match is_quick {
+                true => (line.allowance * 2).min(self.bounds.messages_per_tenant.max(1)),
+                false => 1,
+            };
             self.settle(tenant);
         }
     }
 
     /// Gives a tenant its next turn, if it has something to send and may; forgets it if it has nothing at all.
     fn settle(&mut self, tenant: &str) {
-        let Some((tenant, line)) = self.tenants.get_key_value(tenant) else { return };
-        let tenant = tenant.clone();
+        let Some((name, line)) = self.tenants.get_key_value(tenant) else { return };
+        if line.has_turn {
+            return;
+        }
         if line.waiting.is_empty() && line.messages == 0 {
-            self.tenants.remove(&tenant);
-        } else if !line.waiting.is_empty()
-            && !line.has_turn
-            && line.messages < self.bounds.messages_per_tenant.max(1)
-            && let Some(line) = self.tenants.get_mut(&tenant)
-        {
-            line.has_turn = true;
-            self.turns.push_back(tenant);
+            self.tenants.remove(tenant);
+        } else if !line.waiting.is_empty() && line.messages < line.allowance {
+            self.turns.push_back(name.clone());
+            if let Some(line) = self.tenants.get_mut(tenant) {
+                line.has_turn = true;
+            }
         }
     }
 }
 
 /// Takes what is waiting, message by message, until nobody is left to ask.
-async fn run(link: Arc<CoreLink>, counter: Arc<Counter>) {
+async fn run(link: Arc<CoreLink>, desk: Arc<Desk>) {
     loop {
-        let ready = counter.ready.notified();
-        let (next, has_more, is_closed) = {
-            let mut lines = counter.lines();
-            (lines.take(), !lines.turns.is_empty(), lines.is_closed)
-        };
+        let ready = desk.ready.notified();
+        let Taken { message, has_more, is_closed } = desk.take();
         if has_more || is_closed {
-            counter.ready.notify_one();
+            desk.ready.notify_one();
         }
-        match next {
+        match message {
             Some((tenant, errands)) => {
+                let sent = Instant::now();
                 deliver(&link, errands).await;
-                counter.lines().done(&tenant);
+                desk.done(&tenant, sent.elapsed());
             }
             None if is_closed => return,
             None => ready.await,
@@ -228,7 +416,7 @@ async fn deliver(link: &CoreLink, errands: Vec<Errand>) {
         }
         // One of them may have spoiled the message: the others are not to suffer for it.
         Err(SendError::Refused(_)) if requests.len() > 1 => {
-            for (request, answer) in requests.iter().zip(answers) {
+            for (request, answer) in requests.iter().zip(answers).filter(|(_, answer)| !answer.is_closed()) {
                 let _ = answer.send(alone(link, request).await);
             }
         }
@@ -264,54 +452,121 @@ mod tests {
 
     use super::*;
 
+    /// So many bytes, for which somebody waits or, if it is 0, nobody does.
     impl Waiting for usize {
         fn bytes(&self) -> usize {
             *self
         }
+
+        fn is_given_up(&self) -> bool {
+            *self == 0
+        }
     }
 
     fn lines() -> Lines<usize> {
-        Lines::new(Bounds { items: 4, bytes: 100, messages: 4, messages_per_tenant: 2 })
+        Lines::new(Bounds {
+            items: 4,
+            bytes: 100,
+            messages: 4,
+            messages_per_tenant: 2,
+            waiting: 20,
+            waiting_per_tenant: 12,
+            patience: Duration::ZERO,
+        })
     }
 
     fn next(lines: &mut Lines<usize>) -> Option<(String, Vec<usize>)> {
         lines.take().map(|(tenant, errands)| (tenant.to_string(), errands))
     }
 
+    fn push(lines: &mut Lines<usize>, tenant: &str, count: usize) {
+        (0..count).for_each(|_| assert_eq!(lines.push(tenant, 1), None));
+    }
+
+    fn assert_empty(lines: &Lines<usize>) {
+        assert!(lines.tenants.is_empty() && lines.turns.is_empty());
+        assert_eq!((lines.waiting, lines.messages), (0, 0));
+    }
+
     #[test]
     fn a_message_is_cut_by_items_and_by_bytes_and_a_large_errand_travels_alone() {
         let mut lines = lines();
         for bytes in [10, 20, 30, 40, 50, 500, 10, 60, 60] {
-            assert!(lines.push("acme", bytes));
+            assert_eq!(lines.push("acme", bytes), None);
         }
         let mut messages = Vec::new();
         while let Some((tenant, errands)) = next(&mut lines) {
             messages.push(errands);
-            lines.done(&tenant);
+            lines.done(&tenant, true);
         }
         assert_eq!(messages, [vec![10, 20, 30, 40], vec![50], vec![500], vec![10, 60], vec![60]]);
-        assert!(lines.tenants.is_empty() && lines.waiting == 0);
+        assert_empty(&lines);
     }
 
     #[test]
     fn a_tenant_with_many_errands_leaves_every_other_turn_to_others() {
         let mut lines = lines();
-        (0..MAXIMUM_WAITING_PER_TENANT).for_each(|_| assert!(lines.push("greedy", 1)));
-        assert!(!lines.push("greedy", 1), "its line has an end");
-        assert!(lines.push("acme", 1) && lines.push("globex", 1));
+        push(&mut lines, "greedy", 12);
+        assert_eq!(lines.push("greedy", 7), Some(7), "its line has an end");
+        push(&mut lines, "acme", 1);
+        push(&mut lines, "globex", 1);
+        let first = next(&mut lines).unwrap().0;
+        lines.done(&first, true);
         let order: Vec<String> = (0..4).map(|_| next(&mut lines).unwrap().0).collect();
-        assert_eq!(order, ["greedy", "acme", "globex", "greedy"]);
+        assert_eq!((&*first, &order[..2]), ("greedy", &["acme".to_owned(), "globex".to_owned()][..]));
+        assert_eq!(order[2..], ["greedy", "greedy"]);
     }
 
     #[test]
-    fn a_tenant_whose_messages_are_not_answered_leaves_messengers_to_others() {
+    fn where_all_lines_are_too_long_the_longest_gives_way() {
         let mut lines = lines();
-        (0..100).for_each(|_| assert!(lines.push("slow", 1)));
-        assert!(next(&mut lines).is_some() && next(&mut lines).is_some());
-        assert_eq!(next(&mut lines), None, "it has all that it may have under way");
-        assert!(lines.push("acme", 1));
-        assert_eq!(next(&mut lines).unwrap().0, "acme");
-        lines.done("slow");
+        push(&mut lines, "greedy", 11);
+        assert_eq!(lines.push("greedy", 7), None);
+        push(&mut lines, "busy", 8);
+        assert_eq!(lines.push("acme", 2), Some(7), "the last of the longest line");
+        for _ in 0..6 {
+            assert_eq!(lines.push("acme", 2), Some(1));
+        }
+        let waiting = |tenant: &str| lines.tenants[tenant].waiting.len();
+        assert_eq!((waiting("acme"), waiting("greedy") + waiting("busy"), lines.waiting), (7, 13, 20));
+    }
+
+    #[test]
+    fn a_tenant_whose_messages_are_not_answered_has_one_messenger() {
+        let mut lines = lines();
+        push(&mut lines, "slow", 10);
         assert_eq!(next(&mut lines).unwrap().0, "slow");
+        assert_eq!(next(&mut lines), None, "it has all that it may have under way");
+        push(&mut lines, "acme", 8);
+        assert_eq!(next(&mut lines).unwrap().0, "acme");
+        assert_eq!(next(&mut lines), None);
+        lines.done("acme", true);
+        push(&mut lines, "acme", 4);
+        assert_eq!(
+            [next(&mut lines).unwrap().0, next(&mut lines).unwrap().0],
+            ["acme", "acme"],
+            "quick ones have more"
+        );
+        lines.done("slow", false);
+        assert_eq!(next(&mut lines).unwrap().0, "slow");
+        assert_eq!(next(&mut lines), None);
+        lines.done("slow", false);
+        lines.done("acme", true);
+        lines.done("acme", false);
+        assert_eq!(next(&mut lines).unwrap().0, "slow");
+        lines.done("slow", true);
+        assert_empty(&lines);
+    }
+
+    #[test]
+    fn what_was_given_up_is_not_sent_and_takes_no_room() {
+        let mut lines = lines();
+        (0..12).for_each(|_| assert_eq!(lines.push("acme", 0), None));
+        assert_eq!(lines.push("acme", 3), None, "there is room in the line");
+        assert_eq!(next(&mut lines), Some(("acme".to_owned(), vec![3])));
+        lines.done("acme", true);
+        (0..5).for_each(|_| assert_eq!(lines.push("acme", 0), None));
+        assert_eq!(next(&mut lines), None);
+        assert_empty(&lines);
     }
 }

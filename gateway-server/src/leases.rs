@@ -1,7 +1,7 @@
 //! The Gateway's leases on L3s: asked for when a key is first used, renewed while it is, given up at once when the Core asks
 //! for them back, and with each its opened objects.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -13,12 +13,10 @@ use key_service::memory::{LockedSecret, keys_taken_back};
 use key_service::port::{Binding, Clock, Sealed, SealerError};
 use key_service::streams::Streams;
 use kmip_protocol::codec::Secret;
-use kmip_protocol::enumeration::ResultStatus;
 use kmip_protocol::identifier::UniqueIdentifier;
-use kmip_protocol::message::ResponseBatchItem;
-use kmip_protocol::operation::{MacRequest, ObtainLeaseRequest, Request, Response};
+use kmip_protocol::operation::{MacRequest, ObtainLeaseRequest, Response};
 
-use crate::core_client::{CoreLink, refusal};
+use crate::errands::Errands;
 use crate::key_cache::KeyCache;
 use crate::questions::Questions;
 use crate::record_keys::RecordKeys;
@@ -31,7 +29,7 @@ const RENEW_BEFORE_END: Duration = Duration::from_millis(2_500);
 
 /// The leases that this Gateway holds.
 pub(crate) struct Leases {
-    link: Arc<CoreLink>,
+    errands: Arc<Errands>,
     clock: Arc<dyn Clock>,
     book: Mutex<Book>,
     asked: Questions,
@@ -48,18 +46,19 @@ const ATTEMPTS: usize = 2;
 #[derive(Default)]
 struct Book {
     holder: Holder<ByteString>,
-    used: HashSet<ByteString>,
+    /// The L3s that were used since their leases were renewed, and whose they are.
+    used: HashMap<ByteString, ByteString>,
 }
 
 impl Leases {
     pub(crate) fn new(
-        link: Arc<CoreLink>,
+        errands: Arc<Errands>,
         clock: Arc<dyn Clock>,
         cache: KeyCache,
         record_keys: RecordKeys,
     ) -> Self {
         Self {
-            link,
+            errands,
             clock,
             book: Mutex::default(),
             asked: Questions::default(),
@@ -85,48 +84,44 @@ impl Leases {
         self.book().holder.is_live(key, self.clock.monotonic())
     }
 
-    /// Makes sure of a live lease, asking for one where there is none.
-    pub(crate) async fn ensure(&self, key: &ByteString) -> Result<(), SealerError> {
-        if self.use_live(key) {
+    /// Makes sure of a live lease on an L3 of a tenant, asking for one where there is none.
+    pub(crate) async fn ensure(&self, tenant: &str, key: &ByteString) -> Result<(), SealerError> {
+        if self.use_live(tenant, key) {
             return Ok(());
         }
         for _ in 0..ATTEMPTS {
-            self.asked.ask(key, || self.ask(std::slice::from_ref(key))).await?;
-            if self.use_live(key) {
+            self.renew(tenant, key).await?;
+            if self.use_live(tenant, key) {
                 return Ok(());
             }
         }
         Err(SealerError::Refused("the lease was recalled".to_owned()))
     }
 
-    fn use_live(&self, key: &ByteString) -> bool {
+    fn use_live(&self, tenant: &str, key: &ByteString) -> bool {
         let now = self.clock.monotonic();
         let mut book = self.book();
         let live = book.holder.is_live(key, now);
-        if live && !book.used.contains(key) {
-            book.used.insert(key.clone());
+        if live && !book.used.contains_key(key) {
+            book.used.insert(ByteString::from(&**key), ByteString::from(tenant));
         }
         live
     }
 
-    /// Asks for leases; fails with the first one that is refused.
-    async fn ask(&self, keys: &[ByteString]) -> Result<(), SealerError> {
+    async fn renew(&self, tenant: &str, key: &ByteString) -> Result<(), SealerError> {
+        self.asked.ask(key, || self.ask(tenant, key)).await
+    }
+
+    /// Asks for a lease. It is measured from here: the time in the line counts against it.
+    async fn ask(&self, tenant: &str, key: &ByteString) -> Result<(), SealerError> {
         let asked = self.book().holder.ask(self.clock.monotonic());
-        let request = |key: &ByteString| {
-            Request::from(ObtainLeaseRequest { unique_identifier: Some(UniqueIdentifier::Text(key.clone())) })
+        let request = ObtainLeaseRequest { unique_identifier: Some(UniqueIdentifier::Text(key.clone())) };
+        let Response::ObtainLease(lease) = self.errands.ask(tenant, 0, request).await? else {
+            return Err(SealerError::Unavailable("the Core's answer lacks the lease".to_owned()));
         };
-        let requests: Vec<Request> = keys.iter().map(request).collect();
-        let mut outcome = Ok(());
-        for (key, item) in keys.iter().zip(self.link.send(&requests).await?) {
-            match (&item.payload, item.result_status) {
-                (Some(Response::ObtainLease(lease)), ResultStatus::Success) => {
-                    let lease_time = Duration::from_secs(u64::from(lease.lease_time.0));
-                    self.take(asked, key, lease_time);
-                }
-                _ => outcome = outcome.and(Err(refusal(&item))),
-            }
-        }
-        outcome
+        let lease_time = Duration::from_secs(u64::from(lease.lease_time.0));
+        self.take(asked, key, lease_time);
+        Ok(())
     }
 
     /// The Core has granted a lease. Where one begins, nothing stays that was opened under an earlier one: the Core may have had it
@@ -162,13 +157,17 @@ impl Leases {
     }
 
     /// The key of the records that hang on an L3, under a live lease on it.
-    pub(crate) async fn record_key(&self, key: &ByteString) -> Result<Arc<LockedSecret>, SealerError> {
+    pub(crate) async fn record_key(
+        &self,
+        tenant: &str,
+        key: &ByteString,
+    ) -> Result<Arc<LockedSecret>, SealerError> {
         for _ in 0..ATTEMPTS {
-            self.ensure(key).await?;
+            self.ensure(tenant, key).await?;
             if let Some(known) = self.record_keys.find(key) {
                 return Ok(known);
             }
-            self.asked_record_keys.ask(key, || self.ask_record_key(key)).await?;
+            self.asked_record_keys.ask(key, || self.ask_record_key(tenant, key)).await?;
             if let Some(known) = self.record_keys.find(key) {
                 return Ok(known);
             }
@@ -176,7 +175,7 @@ impl Leases {
         Err(SealerError::Refused("the lease was recalled".to_owned()))
     }
 
-    async fn ask_record_key(&self, key: &ByteString) -> Result<(), SealerError> {
+    async fn ask_record_key(&self, tenant: &str, key: &ByteString) -> Result<(), SealerError> {
         let request = MacRequest {
             unique_identifier: Some(UniqueIdentifier::Text(key.clone())),
             cryptographic_parameters: None,
@@ -186,10 +185,9 @@ impl Leases {
             final_indicator: None,
         };
         let asked = self.asking();
-        let mac_data = match self.link.send(&[request.into()]).await?.pop() {
-            Some(ResponseBatchItem { payload: Some(Response::Mac(made)), .. }) => made.mac_data,
-            Some(item) => return Err(refusal(&item)),
-            None => None,
+        let mac_data = match self.errands.ask(tenant, 0, request).await? {
+            Response::Mac(made) => made.mac_data,
+            _ => None,
         };
         let Some(record_key) = mac_data.filter(|mac| mac.len() == RECORD_KEY_BYTES) else {
             return Err(SealerError::Unavailable("the Core's answer lacks the key of records".to_owned()));
@@ -228,37 +226,43 @@ impl Leases {
     }
 
     /// Renews what is used and wipes what has ended, for ever.
-    pub(crate) async fn look_after(&self) {
+    pub(crate) async fn look_after(self: Arc<Self>) {
         let mut ticks = tokio::time::interval(TICK);
         loop {
             ticks.tick().await;
-            let now = self.clock.monotonic();
-            let ending = {
-                let mut book = self.book();
-                let ended = book.holder.expire(now);
-                for key in &ended {
-                    book.used.remove(key);
-                    self.wipe(key);
-                }
-                let streamed = self.look_after_streams(&book, now);
-                let ending: Vec<ByteString> = book.holder.ending(now + RENEW_BEFORE_END).cloned().collect();
-                let is_used = |key: &ByteString| book.used.contains(key) || streamed.contains(key);
-                let used = ending.into_iter().filter(is_used).collect::<Vec<_>>();
-                book.used.retain(|key| !used.contains(key));
-                used
-            };
-            if !ending.is_empty()
-                && let Err(error) = self.ask(&ending).await
-            {
-                tracing::debug!(%error, "leases were not renewed");
+            // Each by itself: a tenant whose root is slow keeps no other's lease from being renewed.
+            for (key, tenant) in self.ending() {
+                let leases = Arc::clone(&self);
+                tokio::spawn(async move {
+                    if let Err(error) = leases.renew(&tenant, &key).await {
+                        tracing::debug!(%tenant, %key, %error, "a lease was not renewed");
+                    }
+                });
             }
         }
     }
 
+    /// Wipes what has ended. Returns the leases that are to be renewed, and whose they are.
+    fn ending(&self) -> Vec<(ByteString, ByteString)> {
+        let now = self.clock.monotonic();
+        let mut book = self.book();
+        for key in &book.holder.expire(now) {
+            book.used.remove(key);
+            self.wipe(key);
+        }
+        let mut streamed = self.look_after_streams(&book, now);
+        let ending: Vec<ByteString> = book.holder.ending(now + RENEW_BEFORE_END).cloned().collect();
+        let user = |key: ByteString| {
+            let tenant = book.used.remove(&key).or_else(|| streamed.remove(&key))?;
+            Some((key, tenant))
+        };
+        ending.into_iter().filter_map(user).collect()
+    }
+
     /// Ends streams that are idle, and those that a request under way began after the lease had gone. Returns the L3s of the
-    /// others, whose leases they need for their next part.
-    fn look_after_streams(&self, book: &Book, now: Duration) -> HashSet<ByteString> {
-        let Some(streams) = self.streams.get() else { return HashSet::new() };
+    /// others, whose leases they need for their next part, and whose they are.
+    fn look_after_streams(&self, book: &Book, now: Duration) -> HashMap<ByteString, ByteString> {
+        let Some(streams) = self.streams.get() else { return HashMap::new() };
         streams.forget_idle(&*self.clock);
         streams.keep_under(|key| book.holder.is_live(key, now));
         streams.sealing_keys()

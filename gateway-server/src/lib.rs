@@ -50,11 +50,12 @@ use crate::authenticated_store::AuthenticatedStore;
 use crate::burial::{BuryingStore, Undertaker};
 use crate::config::{CacheConfig, Config, CoreConfig};
 use crate::core_client::{CoreLink, CoreSealer};
-use crate::errands::Bounds;
+use crate::errands::{Bounds, Errands};
 use crate::handler::Handler;
 use crate::key_cache::KeyCache;
 use crate::leases::Leases;
 use crate::record_keys::RecordKeys;
+use crate::root_keys::RootKeys;
 use crate::seal_gate::SealGate;
 use crate::shredding::Shredder;
 
@@ -117,11 +118,12 @@ impl Gateway {
         let is_durable = config.store.is_durable();
         let store_name = store::name_of(&*records, is_durable, &*clock, &SystemEntropy::new()).await?;
         let life = chain::life_of(&store_name, &new_life()?);
-        let Core { link, leases, sealer } = connect(&config.core, &config.cache, life, clock.clone())?;
+        let core = connect(&config.core, &config.cache, life, clock.clone(), &mut registry)?;
+        let Core { link, leases, sealer, burials } = core;
         let gate = Arc::new(SealGate::default());
         let store = Arc::new(AuthenticatedStore::new(records.clone(), sealer.clone(), gate.clone()));
         let authenticated = store.clone();
-        let undertaker = Undertaker::new(store.clone(), link.clone(), leases.clone(), &mut registry);
+        let undertaker = Undertaker::new(store.clone(), burials, leases.clone(), &mut registry);
         tokio::spawn(undertaker.clone().run());
         let store = Arc::new(BuryingStore::new(store, undertaker));
         let witness = RecordWitness { store: authenticated.clone() };
@@ -204,15 +206,6 @@ impl Gateway {
     }
 }
 
-/// Opens the store that the configuration names.
-///
-/// # Errors
-/// If it cannot be opened.
-pub async fn open_store(config: &Config, metrics: StoreMetrics) -> Result<Arc<dyn Store>, OpenError> {
-    let settings =
-        StoreSettings { metrics, ..StoreSettings::new(config.state_directory.clone(), Purpose::Gateway) };
-    store::open(&config.store, &settings).await
-}
 /// Tries what a configuration names, without starting or changing anything: certificates, keys, authorities and revocation lists, the
 /// address of the Core, and the store. Returns what was tried, a line each.
 ///
@@ -237,6 +230,15 @@ pub async fn check(config: &Config) -> Result<Vec<String>, StartError> {
     ])
 }
 
+/// Opens the store that the configuration names.
+///
+/// # Errors
+/// If it cannot be opened.
+pub async fn open_store(config: &Config, metrics: StoreMetrics) -> Result<Arc<dyn Store>, OpenError> {
+    let settings =
+        StoreSettings { metrics, ..StoreSettings::new(config.state_directory.clone(), Purpose::Gateway) };
+    store::open(&config.store, &settings).await
+}
 
 /// Locked memory for record keys: 16,384 L3s at once. Objects that are open do not take it away from them.
 const RECORD_KEY_MEMORY_BYTES: usize = 512 * 1024;
@@ -246,6 +248,7 @@ struct Core {
     link: Arc<CoreLink>,
     leases: Arc<Leases>,
     sealer: Arc<CoreSealer>,
+    burials: Arc<Errands>,
 }
 
 fn connect(
@@ -253,6 +256,7 @@ fn connect(
     cache: &CacheConfig,
     life: ByteString,
     clock: Arc<dyn Clock>,
+    registry: &mut Registry,
 ) -> Result<Core, StartError> {
     let tls = ReloadableTls::client(config.tls.clone())?;
     let maximum_message_bytes = config.client.max_message_bytes;
@@ -262,20 +266,17 @@ fn connect(
     let memory = LockedMemory::new(kind, cache.memory_mebibytes << 20)?;
     let cache = KeyCache::new(memory, cache.maximum_keys);
     let record_keys = RecordKeys::new(LockedMemory::new(kind, RECORD_KEY_MEMORY_BYTES)?);
-    let leases = Arc::new(Leases::new(link.clone(), clock.clone(), cache, record_keys));
-    tokio::spawn({
-        let leases = leases.clone();
-        async move { leases.look_after().await }
-    });
+    let bounds = Bounds::of(config);
+    let errands = Arc::new(Errands::start(&link, bounds, registry.sub_registry_with_prefix("core")));
+    // In lines of their own: a tombstone is answered when other Gateways have heard of it.
+    let registry_of_burials = registry.sub_registry_with_prefix("burial");
+    let burials = Arc::new(Errands::start(&link, bounds.of_burials(), registry_of_burials));
+    let leases = Arc::new(Leases::new(errands.clone(), clock.clone(), cache, record_keys));
+    tokio::spawn(leases.clone().look_after());
     tokio::spawn(recall::listen(link.clone(), leases.clone(), clock));
-    let bounds = Bounds {
-        items: config.maximum_batch_items,
-        bytes: config.maximum_batch_bytes,
-        messages: config.concurrent_messages,
-        messages_per_tenant: config.concurrent_messages_per_tenant,
-    };
-    let sealer = CoreSealer::new(link.clone(), leases.clone(), bounds);
-    Ok(Core { link, leases, sealer: Arc::new(sealer) })
+    let root_keys = RootKeys::new(errands.clone(), config.maximum_remembered_services_per_tenant, registry);
+    let sealer = Arc::new(CoreSealer::new(errands, root_keys, leases.clone()));
+    Ok(Core { link, leases, sealer, burials })
 }
 
 /// What tells this life of this Gateway from others.

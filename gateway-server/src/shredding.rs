@@ -323,7 +323,7 @@ impl Shredder {
         let Some(sealed) = &record.sealed else {
             // Without a key to hang on it would be left where it is, again and again.
             let next = self.sealer.sealing_key(&record.tenant, &record.service).await?;
-            self.sealer.record_key(&next).await?;
+            self.sealer.record_key(&record.tenant, &next).await?;
             return Ok(renewed);
         };
         let binding = record.binding();

@@ -18,6 +18,9 @@ pub const VENDOR: &str = "krypton";
 /// Attribute Name of the attribute that marks an L1, L2 or L3 with its tenant.
 pub const TENANT: &str = "Tenant";
 
+/// Bytes of the name of a tenant or service at most.
+pub const MAXIMUM_NAME_BYTES: usize = 128;
+
 /// What a Gateway sends as Data of MAC to have the key that authenticates its records: the Core makes no other MAC. What
 /// it answers as MAC Data is that key, derived from the L3 for this purpose alone.
 pub const RECORD_KEY_LABEL: &[u8] = b"krypton record key";
@@ -63,9 +66,6 @@ pub const SHRED: &str = "Shred";
 /// this name followed by a space and [`spoken_for`].
 pub const SHRED_REPORT: &str = "Shred Report";
 
-/// How the report of a Gateway begins that has nothing left under the version.
-pub const SHRED_DONE: &str = "done";
-
 /// Attribute Name, followed by a space and the name of a store: on the object of a Gateway, for each store that a Gateway of this name has
 /// spoken for. Its value says since when.
 pub const STORE: &str = "Store";
@@ -101,6 +101,9 @@ pub fn spoken_for(gateway: &str, store: &str) -> String {
         _ => format!("{gateway}{BEFORE_STORE}{store}"),
     }
 }
+
+/// How the report of a Gateway begins that has nothing left under the version.
+pub const SHRED_DONE: &str = "done";
 
 /// The attribute that marks a retired L3 version: the Gateways seal anew what hangs on it, so that it can be destroyed.
 pub fn shred_mark() -> Attribute {

@@ -5,8 +5,8 @@
 //! ends, fails, is given up, or is forgotten because its object was destroyed or the L3 above it may not be used any more. A part takes its stream out of the table
 //! and puts it back: two parts at a time cannot be.
 
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -136,11 +136,11 @@ impl Streams {
         self.table().streams.len()
     }
 
-    /// The L3s that the objects of streams are sealed under.
-    pub fn sealing_keys(&self) -> HashSet<ByteString> {
+    /// The L3s that the objects of streams are sealed under, and the tenants of these objects.
+    pub fn sealing_keys(&self) -> HashMap<ByteString, ByteString> {
         let table = self.table();
-        let keys = table.streams.values().filter_map(|slot| slot.subject.sealed_under.clone());
-        keys.collect()
+        let of_slot = |slot: &Slot| Some((slot.subject.sealed_under.clone()?, slot.principal.tenant.clone()));
+        table.streams.values().filter_map(of_slot).collect()
     }
 
     /// Zeroizes the streams whose objects are sealed under an L3 that may not be used.

@@ -40,7 +40,7 @@ pub struct ClientSettings {
     /// The name or IP address that the server's certificate must be for; by default the host of `address`.
     #[serde(default)]
     pub server_name: Option<String>,
-    /// Connections at once, idle ones included; further exchanges wait for one. Default 16.
+    /// Connections at once, idle ones included; further exchanges wait for one. Default 64.
     #[serde(deserialize_with = "count", default = "ClientSettings::default_max_connections")]
     pub max_connections: usize,
     /// Time to connect and shake hands. Default 5 s.
@@ -76,7 +76,7 @@ impl ClientSettings {
     }
 
     fn default_max_connections() -> usize {
-        16
+        64
     }
 
     fn default_connect_timeout() -> Duration {

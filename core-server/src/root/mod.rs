@@ -6,6 +6,7 @@ mod software;
 use std::any::Any;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -104,6 +105,7 @@ pub fn check_modules(settings: &RootSettings) -> Result<(), (PathBuf, RootError)
 pub struct Roots {
     memory: LockedMemory,
     software_directory: Option<PathBuf>,
+    request_timeout: Duration,
     tokens: Arc<Tokens>,
 }
 
@@ -115,16 +117,18 @@ impl Roots {
             let folder = folder.display();
             tracing::warn!(%folder, "INSECURE: software roots of trust are on; whoever copies their files opens everything");
         }
-        let tokens = Tokens::new(&config.roots.pkcs11_modules, config.roots.request_timeout);
-        Self { memory, software_directory, tokens: Arc::new(tokens) }
+        let request_timeout = config.roots.request_timeout;
+        let tokens = Tokens::new(&config.roots.pkcs11_modules, request_timeout);
+        Self { memory, software_directory, request_timeout, tokens: Arc::new(tokens) }
     }
 
     /// Software roots in `folder`.
     #[cfg(test)]
     pub(crate) fn software_only(folder: &std::path::Path, memory: LockedMemory) -> Self {
         let settings = crate::config::RootSettings::default();
-        let tokens = Arc::new(Tokens::new(&settings.pkcs11_modules, settings.request_timeout));
-        Self { memory, software_directory: Some(folder.to_owned()), tokens }
+        let request_timeout = settings.request_timeout;
+        let tokens = Arc::new(Tokens::new(&settings.pkcs11_modules, request_timeout));
+        Self { memory, software_directory: Some(folder.to_owned()), request_timeout, tokens }
     }
 
     /// The root at `location`.
@@ -155,6 +159,6 @@ impl Roots {
     fn software(&self, location: &str) -> Result<SoftwareRoot, RootError> {
         let name = location.strip_prefix("software:").ok_or(RootError::UnknownLocation)?;
         let folder = self.software_directory.as_deref().ok_or(RootError::SoftwareRefused)?;
-        SoftwareRoot::new(folder, name, self.memory.clone())
+        SoftwareRoot::new(folder, name, self.memory.clone(), self.request_timeout)
     }
 }

@@ -65,7 +65,7 @@ struct Keys {
 
 #[async_trait]
 impl RecordVault for Keys {
-    async fn record_key(&self, key: &ByteString) -> Result<Arc<LockedSecret>, SealerError> {
+    async fn record_key(&self, _: &str, key: &ByteString) -> Result<Arc<LockedSecret>, SealerError> {
         if self.away.load(Ordering::Relaxed) {
             return Err(SealerError::Unavailable("away".to_owned()));
         }

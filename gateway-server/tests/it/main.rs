@@ -16,6 +16,7 @@ mod expulsion;
 mod full_disk;
 mod hostile;
 mod isolation;
+mod lines;
 mod load;
 mod memory;
 mod opentelemetry;

@@ -99,7 +99,7 @@ mod tests {
         let passing = name_of(&other, false, &clock, &entropy).await.unwrap();
         assert!(passing.starts_with(PASSING_STORE));
         for name in [name, passing] {
-            assert_eq!(store_of(&life_of(&name, &"f".repeat(32))), name);
+            assert_eq!(name, store_of(&life_of(&name, &"f".repeat(32))));
         }
         for other in ["", "nameless", ".x", "with space.x", &format!("{}.x", "s".repeat(25))] {
             assert_eq!(store_of(other), "", "{other:?}");

@@ -191,7 +191,7 @@ async fn streams_are_bounded() {
     streams.forget_object(&key);
     assert_eq!(streams.count(), 0);
     server.done::<EncryptResponse>(first_part(&key)).await;
-    assert_eq!(streams.sealing_keys().into_iter().collect::<Vec<_>>(), ["l3"]);
+    assert_eq!(streams.sealing_keys().into_keys().collect::<Vec<_>>(), ["l3"]);
     streams.keep_under(|l3| l3 == "l3");
     assert_eq!(streams.count(), 1);
     streams.keep_under(|_| false);
