@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
-use bytestring::ByteString;
 use kmip_protocol::attribute::{Attribute, Attributes};
 use kmip_protocol::enumeration::{
     BatchErrorContinuationOption, CryptographicAlgorithm, ObjectType, ResultReason, ResultStatus,
@@ -17,8 +16,7 @@ use kmip_ttlv::Limits;
 use super::streaming::{first_part, key};
 use crate::audit_log::MemoryAudit;
 use crate::batch;
-use crate::port::{Change, IndexKey, Outcome, Position, Store, StoreError};
-use crate::record::Record;
+use crate::port::{Change, Outcome, Store, StoreError};
 use crate::testing::{Server, id, symmetric_key};
 
 /// A store in which somebody else is faster, so many times. So does the gate behave that closes behind an L3.
@@ -29,8 +27,8 @@ struct Contested {
 
 #[async_trait]
 impl Store for Contested {
-    async fn fetch(&self, tenant: &str, unique_identifier: &str) -> Result<Option<Arc<Record>>, StoreError> {
-        self.store.fetch(tenant, unique_identifier).await
+    fn below(&self) -> Option<&dyn Store> {
+        Some(&*self.store)
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
@@ -39,20 +37,6 @@ impl Store for Contested {
             Ok(_) => Err(StoreError::Conflict),
             Err(_) => self.store.commit(changes).await,
         }
-    }
-
-    async fn select(
-        &self,
-        tenant: &str,
-        key: Option<&IndexKey>,
-        after: Option<Position>,
-        limit: usize,
-    ) -> Result<Vec<Arc<Record>>, StoreError> {
-        self.store.select(tenant, key, after, limit).await
-    }
-
-    async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
-        self.store.tenants().await
     }
 }
 
