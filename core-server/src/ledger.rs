@@ -194,23 +194,36 @@ impl Ledger {
         })
     }
 
-    /// Takes down what was closed by others, or before there was a ledger.
+    /// Takes down what was closed by others, or before there was a ledger, whatever the index lacks. Returns how many records cannot
+    /// be read: they open nothing, but whether they were closed is not known.
+    ///
+    /// What the store has as closed is believed: who forges that denies, which deleting records does as well; who doubts it opens
+    /// what another Core has closed.
     ///
     /// # Errors
     /// If the store does not answer.
-    pub async fn catch_up(self: &Arc<Self>, store: &dyn Store) -> Result<(), StoreError> {
+    pub async fn catch_up(self: &Arc<Self>, store: &dyn Store) -> Result<usize, StoreError> {
+        let mut unreadable = 0;
         for namespace in [REGION, NAMESPACE] {
-            let mut after = None;
+            let mut next = None;
             loop {
-                let page = store.select(namespace, None, after, PAGE_RECORDS).await?;
-                self.note(&page).await;
-                match page.last() {
-                    Some(last) if page.len() >= PAGE_RECORDS => after = Some(last.sequence),
-                    _ => break,
+                let stretch = store.walk(namespace, next.as_ref(), PAGE_RECORDS).await?;
+                let (mut readable, met) = (Vec::new(), stretch.records.len());
+                for record in stretch.records {
+                    match record {
+                        Ok(record) => readable.push(record),
+                        Err(error) => tracing::error!(%error, "the ledger cannot tell whether it was closed"),
+                    }
+                }
+                unreadable += met - readable.len();
+                self.note(&readable).await;
+                next = stretch.next;
+                if next.is_none() {
+                    break;
                 }
             }
         }
-        Ok(())
+        Ok(unreadable)
     }
 
     /// Takes down what of these records is closed. A ledger that cannot be written raises an alarm
@@ -427,7 +440,7 @@ impl Store for LedgeredStore {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
-    use key_service::port::SystemClock;
+    use key_service::port::{Bookmark, IndexKey, Position, Stretch, SystemClock};
     use key_service::store::{MemoryLimits, MemoryStore};
 
     use super::*;
@@ -447,5 +460,55 @@ mod tests {
         let ledger = open();
         assert!(ledger.has_closed(NAMESPACE, "gateway:h") && !ledger.has_closed(NAMESPACE, "gateway:g"));
         assert_eq!(ledger.policy(), None);
+    }
+
+    /// A store whose index has lost everything, and one of whose records is damaged.
+    struct Lost(MemoryStore);
+
+    #[async_trait]
+    impl Store for Lost {
+        fn below(&self) -> Option<&dyn Store> {
+            Some(&self.0)
+        }
+
+        async fn select(
+            &self,
+            _tenant: &str,
+            _key: Option<&IndexKey>,
+            _after: Option<Position>,
+            _limit: usize,
+        ) -> Result<Vec<Arc<Record>>, StoreError> {
+            Ok(Vec::new())
+        }
+
+        async fn walk(
+            &self,
+            tenant: &str,
+            from: Option<&Bookmark>,
+            limit: usize,
+        ) -> Result<Stretch, StoreError> {
+            let mut stretch = self.0.walk(tenant, from, limit).await?;
+            for record in &mut stretch.records {
+                if record.as_ref().is_ok_and(|record| record.unique_identifier == "gateway:damaged") {
+                    *record = Err(StoreError::Damaged("gateway:damaged".to_owned()));
+                }
+            }
+            Ok(stretch)
+        }
+    }
+
+    #[tokio::test]
+    async fn what_the_index_lacks_is_taken_down_and_what_is_damaged_told() {
+        let folder = tempfile::tempdir().unwrap();
+        let ledger = Arc::new(Ledger::open(folder.path(), Metrics::unregistered()).unwrap());
+        let store = Lost(MemoryStore::new(MemoryLimits::default()));
+        for identifier in ["gateway:closed", "gateway:damaged"] {
+            let state = [Attribute::State(State::Compromised)];
+            let record = governed::record(identifier.into(), state, &SystemClock::default());
+            store.commit(vec![Change::Insert(Arc::new(record))]).await.unwrap();
+        }
+        assert_eq!(ledger.catch_up(&store).await, Ok(1));
+        assert!(ledger.has_closed(NAMESPACE, "gateway:closed"));
+        assert!(!ledger.has_closed(NAMESPACE, "gateway:damaged"));
     }
 }

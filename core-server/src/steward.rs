@@ -146,16 +146,17 @@ impl Steward {
             return;
         }
         let mut next = now.0.saturating_add(maximum_age);
-        let mut after = None;
+        let mut place = None;
         loop {
-            let page = match self.store.select(REGION, None, after, PAGE).await {
-                Ok(page) => page,
+            // Also those that the index lacks. One that is damaged seals nothing.
+            let stretch = match self.store.walk(REGION, place.as_ref(), PAGE).await {
+                Ok(stretch) => stretch,
                 Err(error) => {
                     tracing::warn!(%error, "no search for old L3s: tried again");
                     return;
                 }
             };
-            for record in page.iter().filter(|record| is_active_service_key(record)) {
+            for record in stretch.records.iter().flatten().filter(|record| is_active_service_key(record)) {
                 let due = begun(record).saturating_add(maximum_age);
                 if due > now.0 {
                     next = next.min(due);
@@ -163,8 +164,10 @@ impl Steward {
                     next = next.min(now.0.saturating_add(RETRY_AFTER_SECONDS));
                 }
             }
-            let Some(last) = page.last().filter(|_| page.len() >= PAGE) else { break };
-            after = Some(last.sequence);
+            place = stretch.next;
+            if place.is_none() {
+                break;
+            }
         }
         self.next_search = DateTime(next);
     }

@@ -200,7 +200,9 @@ async fn returned(vault: &Vault, tenants: &HashSet<ByteString>) {
     }
 }
 
-/// The chain of a tenant: all its L1s, L2s and L3s that can be read.
+/// The chain of a tenant: all its L1s, L2s and L3s that can be read and that the index has. A closing needs no more: what is missing
+/// here is closed by the vault, which forgets the whole tenant, and by the book of leases (`WatchedStore::leased_of`); an anchor that
+/// is missing closes more, not less.
 pub(crate) async fn of_tenant(store: &dyn Store, tenant: &str) -> Result<Vec<Arc<Record>>, StoreError> {
     let key = index_key(&tenant_attribute(tenant));
     let mut records = store.select(REGION, key.as_ref(), None, usize::MAX).await?;

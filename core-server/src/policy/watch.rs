@@ -23,14 +23,27 @@ pub(crate) struct Watch {
 impl Watch {
     /// Looks until `shutdown`.
     pub(crate) async fn run(self, shutdown: CancellationToken) {
-        if let Some(ledger) = &self.ledger
-            && let Some(Err(error)) = shutdown.run_until_cancelled(ledger.catch_up(&*self.store)).await
-        {
-            tracing::error!(%error, "the ledger has not caught up with the store");
-        }
+        let mut behind = self.ledger.as_ref();
         let mut ticks = tokio::time::interval(self.interval);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while shutdown.run_until_cancelled(ticks.tick()).await.is_some() {
+            if let Some(ledger) = behind {
+                match shutdown.run_until_cancelled(ledger.catch_up(&*self.store)).await {
+                    None => break,
+                    Some(Err(error)) => {
+                        tracing::error!(%error, "the ledger has not caught up with the store: tried again");
+                    }
+                    Some(Ok(unreadable)) => {
+                        if unreadable > 0 {
+                            tracing::error!(
+                                unreadable,
+                                "the ledger has caught up with the store but for damaged records"
+                            );
+                        }
+                        behind = None;
+                    }
+                }
+            }
             let policy = self.governance.refresh(&*self.store).await;
             let gateways = self.gateways.refresh(&*self.store).await;
             if let Err(error) = policy.and(gateways) {
