@@ -8,6 +8,7 @@ use key_service::record::Record;
 use kmip_protocol::attribute::{Attribute, AttributeType, Name};
 use kmip_protocol::enumeration::{LinkType, NameType};
 use kmip_protocol::identifier::UniqueIdentifier;
+use thiserror::Error;
 
 /// The tenant under which a store keeps the whole region. Whose an object of the chain is, its attribute tells.
 pub const REGION: &str = "region";
@@ -128,17 +129,35 @@ pub fn judge_name(name: &str) -> Result<(), Fault> {
 /// The format version of [`associated_data`].
 const BINDING_VERSION: u8 = 1;
 
+/// Bytes of a name or identifier in [`associated_data`] at most: no Core makes a longer one, see [`judge_name`].
+pub const MAXIMUM_BOUND_BYTES: usize = 1_024;
+
+/// A record has a name or identifier that no Core gives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+#[error(
+    "a name or identifier in the chain has {0} bytes, more than {MAXIMUM_BOUND_BYTES}: its record was edited"
+)]
+pub struct Overlong(usize);
+
 /// What a sealed key is bound to: its level, its tenant and service, and the key that seals it. What follows (the
 /// identifier of an L2 or L3, the binding of an L4) is appended.
-pub fn associated_data(level: Level, tenant: &str, service: &str, sealing_key: &str) -> Vec<u8> {
+///
+/// # Errors
+/// If one of them is too long: whoever can write to the store can write anything there.
+pub fn associated_data(
+    level: Level,
+    tenant: &str,
+    service: &str,
+    sealing_key: &str,
+) -> Result<Vec<u8>, Overlong> {
     let mut data = vec![BINDING_VERSION, level as u8];
     for text in [tenant, service, sealing_key] {
-        // Names and identifiers of the Core are far shorter; a longer one could not be told from another.
-        let length = u16::try_from(text.len()).expect("names and identifiers are limited");
+        let fits = Some(text.len()).filter(|length| *length <= MAXIMUM_BOUND_BYTES);
+        let length = fits.and_then(|length| u16::try_from(length).ok()).ok_or(Overlong(text.len()))?;
         data.extend_from_slice(&length.to_be_bytes());
         data.extend_from_slice(text.as_bytes());
     }
-    data
+    Ok(data)
 }
 
 #[cfg(test)]
@@ -153,9 +172,9 @@ mod tests {
             [("ab", "c", "d"), ("a", "bc", "d"), ("a", "b", "cd"), ("", "abc", "d"), ("abcd", "", "")];
         let mut encoded: Vec<_> = bindings
             .iter()
-            .map(|(tenant, service, key)| associated_data(Level::L3, tenant, service, key))
+            .map(|(tenant, service, key)| associated_data(Level::L3, tenant, service, key).unwrap())
             .collect();
-        encoded.push(associated_data(Level::L4, "ab", "c", "d"));
+        encoded.push(associated_data(Level::L4, "ab", "c", "d").unwrap());
         encoded.sort();
         encoded.dedup();
         assert_eq!(encoded.len(), bindings.len() + 1);
@@ -164,9 +183,21 @@ mod tests {
     #[test]
     fn the_binding_is_as_documented() {
         assert_eq!(
-            associated_data(Level::L4, "acme", "default", "id"),
+            associated_data(Level::L4, "acme", "default", "id").unwrap(),
             b"\x01\x04\x00\x04acme\x00\x07default\x00\x02id"
         );
+    }
+
+    #[test]
+    fn what_no_core_has_made_is_refused() {
+        let longest = "x".repeat(MAXIMUM_BOUND_BYTES);
+        associated_data(Level::L3, &longest, &longest, &longest).unwrap();
+        for length in [MAXIMUM_BOUND_BYTES + 1, 1 << 16, 1 << 20] {
+            let text = "x".repeat(length);
+            for (tenant, service, key) in [(&*text, "s", "k"), ("t", &text, "k"), ("t", "s", &text)] {
+                assert_eq!(associated_data(Level::L3, tenant, service, key), Err(Overlong(length)));
+            }
+        }
     }
 
     #[test]

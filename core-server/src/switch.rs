@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use key_service::port::{Audit, Changed, Clock};
 
-use crate::anchor::Anchor;
+use crate::anchor::{Anchor, Standing};
 use crate::audit::{record_own, record_recall};
 use crate::leases::Leases;
 use crate::membership::Membership;
@@ -53,14 +53,16 @@ impl Switch {
         l2: &ByteString,
         anchor: &Anchor,
     ) -> Result<(), RootError> {
-        let (proved, is_news) = self.vault.prove(l2, anchor).await;
+        let (proved, news) = self.vault.prove(l2, anchor).await;
         self.metrics.probed(match &proved {
             Ok(()) => "proved",
             Err(RootError::Unreachable(_)) => "unreachable",
             Err(RootError::Memory(_)) => "no_memory",
             Err(_) => "denied",
         });
-        if is_news && let Err(error) = &proved {
+        if news == Some(Standing::Denied)
+            && let Err(error) = &proved
+        {
             self.close(tenant, "denied", Some(&anchor.unique_identifier), &error.to_string()).await;
             // Others may hold it open through the same root. One that cannot be told proves the root by itself.
             let closing =
@@ -68,6 +70,9 @@ impl Switch {
             if let Err(error) = self.membership.tell(&[closing]).await {
                 tracing::error!(%error, %tenant, "the other Cores are not told that the tenant is closed by its root");
             }
+        }
+        if let Some(standing) = news {
+            self.vault.record_outage(l2, anchor, standing).await;
         }
         proved
     }

@@ -152,7 +152,7 @@ impl Vault {
         let secret = self
             .memory
             .try_build(SEALING_KEY_BYTES, |slot| self.entropy.fill(slot).map_err(|_| VaultError::Entropy))?;
-        let associated_data = binding(record, &parent.unique_identifier).ok_or(VaultError::Missing)?;
+        let associated_data = binding(record, &parent.unique_identifier)?;
         match Level::of(parent) {
             Level::L1 => {
                 self.require_active(parent)?;
@@ -249,14 +249,14 @@ impl Vault {
                 continue;
             }
             match (self.require_active(&l1), chain::location(&l1), binding(l2, &sealed.key)) {
-                (Ok(()), Some(location), Some(binding)) => anchors.push(Anchor {
+                (Ok(()), Some(location), Ok(binding)) => anchors.push(Anchor {
                     unique_identifier: sealed.key.clone(),
                     location: location.clone(),
                     closes: l1.date(AttributeType::DeactivationDate),
                     binding: binding.into(),
                     envelope: sealed.envelope.clone(),
                 }),
-                (Err(error), ..) => problem = error,
+                (Err(error), ..) | (_, _, Err(error)) => problem = error,
                 _ => (),
             }
         }
@@ -272,35 +272,44 @@ impl Vault {
         proved.map(|(asked, _)| asked).max().unwrap_or_default().max(anchorage.opened)
     }
 
-    /// Asks an anchor to open its L2, and notes how it answered. Returns, beside the answer, whether a denial is news.
-    pub(crate) async fn prove(&self, l2: &ByteString, anchor: &Anchor) -> (Result<(), RootError>, bool) {
+    /// Asks an anchor to open its L2, and notes how it answered. Returns, beside the answer, a failure that is news. It is
+    /// [recorded](Self::record_outage) when the tenant is closed: closing waits for no log.
+    pub(crate) async fn prove(
+        &self,
+        l2: &ByteString,
+        anchor: &Anchor,
+    ) -> (Result<(), RootError>, Option<Standing>) {
         let asked = (self.clock.monotonic(), self.clock.now());
         let proved = match self.roots.open(&anchor.location) {
             Ok(root) => anchor.prove(&*root).await,
             Err(error) => Err(error),
         };
-        let is_news = match &proved {
+        let news = match &proved {
             Ok(()) => {
                 self.anchors.proved(l2, &anchor.unique_identifier, asked);
-                false
+                None
             }
-            Err(error) => self.note_failure(l2, anchor, error).await,
+            Err(error) => self.note_failure(l2, anchor, error),
         };
-        (proved, is_news)
+        (proved, news)
     }
 
-    /// Notes that an anchor failed. Returns whether it is denied, and that is news.
-    async fn note_failure(&self, l2: &ByteString, anchor: &Anchor, error: &RootError) -> bool {
-        let Some(standing) = anchor::standing_of(error) else { return false };
+    /// Notes that an anchor failed. Returns how, if that is news.
+    fn note_failure(&self, l2: &ByteString, anchor: &Anchor, error: &RootError) -> Option<Standing> {
+        let standing = anchor::standing_of(error)?;
         let l1 = &anchor.unique_identifier;
         if !self.anchors.failed(l2, l1, standing) {
-            return false;
+            return None;
         }
-        let standing_name = standing.name();
-        tracing::error!(%l1, %l2, standing = standing_name, %error, "an anchor is out");
-        let details = [("tenant key", &**l2), ("standing", standing_name)];
-        record_own(&*self.audit, self.clock.now(), "Anchor Out", Some(l1), &details).await;
-        standing == Standing::Denied
+        tracing::error!(%l1, %l2, standing = standing.name(), %error, "an anchor is out");
+        Some(standing)
+    }
+
+    /// Writes the failure of an anchor into the audit log.
+    pub(crate) async fn record_outage(&self, l2: &ByteString, anchor: &Anchor, standing: Standing) {
+        let details = [("tenant key", &**l2), ("standing", standing.name())];
+        let l1 = Some(&anchor.unique_identifier);
+        record_own(&*self.audit, self.clock.now(), "Anchor Out", l1, &details).await;
     }
 
     /// Seals an open L2 under one L1 more, which has to open it again at once.
@@ -310,7 +319,7 @@ impl Vault {
     pub async fn seal_under(&self, key: &UnsealedKey, l1: &Record) -> Result<Sealed, VaultError> {
         self.require_active(l1)?;
         let root = self.roots.open(chain::location(l1).ok_or(VaultError::Missing)?)?;
-        let binding = binding(&key.record, &l1.unique_identifier).ok_or(VaultError::Missing)?;
+        let binding = binding(&key.record, &l1.unique_identifier)?;
         let envelope = self.seal_copy(key, &*root, &binding).await?;
         let opened = root.unseal(&binding, &envelope).await?;
         match key.with(|bytes| opened.expose() == bytes) {
@@ -361,7 +370,7 @@ impl Vault {
             record_opening(&*self.audit, self.clock.now(), unique_identifier, &tenant).await;
         }
         let uses = self.uses.of(unique_identifier);
-        Ok(Arc::new(UnsealedKey::new(record, tenant, anchorage, uses, closes, secret)))
+        Ok(Arc::new(UnsealedKey::new(record, tenant, anchorage, uses, closes, secret)?))
     }
 
     async fn unseal_by_anchor(&self, l2: &Record) -> Result<Unsealed, VaultError> {
@@ -371,7 +380,9 @@ impl Vault {
         let asked = (self.clock.monotonic(), self.clock.now());
         let (opening, refusals) = anchor::open_by_any(|location| self.roots.open(location), ranked).await;
         for (anchor, error) in &refusals {
-            self.note_failure(&l2.unique_identifier, anchor, error).await;
+            if let Some(standing) = self.note_failure(&l2.unique_identifier, anchor, error) {
+                self.record_outage(&l2.unique_identifier, anchor, standing).await;
+            }
         }
         let (anchor, secret) = opening?;
         self.anchors.proved(&l2.unique_identifier, &anchor.unique_identifier, asked);
@@ -387,7 +398,7 @@ impl Vault {
     ) -> Result<Unsealed, VaultError> {
         let parent = self.fetch(chain::wrapping_key(record).ok_or(VaultError::Missing)?).await?;
         let sealed = record.sealed.as_ref().ok_or(VaultError::Missing)?;
-        let associated_data = binding(record, &parent.unique_identifier).ok_or(VaultError::Missing)?;
+        let associated_data = binding(record, &parent.unique_identifier)?;
         self.require_active(&parent)?;
         let own_end = parent.date(AttributeType::DeactivationDate);
         let above = Box::pin(self.open(&parent.unique_identifier, tenant)).await?;
@@ -459,9 +470,9 @@ impl UnsealedKey {
         uses: Arc<Uses>,
         closes: Option<DateTime>,
         secret: LockedSecret,
-    ) -> Self {
-        let binding = associated_data(Level::L4, &tenant, &record.service, &record.unique_identifier);
-        Self {
+    ) -> Result<Self, VaultError> {
+        let binding = associated_data(Level::L4, &tenant, &record.service, &record.unique_identifier)?;
+        Ok(Self {
             level: Level::of(&record),
             record,
             tenant,
@@ -471,7 +482,7 @@ impl UnsealedKey {
             binding,
             secret: RwLock::new(Some(secret)),
             wiped: Notify::new(),
-        }
+        })
     }
 
     /// The record as it was when the key was opened; every change of it makes the vault forget the key.
@@ -530,9 +541,9 @@ impl fmt::Debug for UnsealedKey {
 }
 
 /// What the bytes of an L2 or L3 are bound to when `sealing_key` seals them.
-fn binding(record: &Record, sealing_key: &str) -> Option<Vec<u8>> {
-    let tenant = chain::tenant(record)?;
-    let mut binding = associated_data(Level::of(record), tenant, &record.service, sealing_key);
+fn binding(record: &Record, sealing_key: &str) -> Result<Vec<u8>, VaultError> {
+    let tenant = chain::tenant(record).ok_or(VaultError::Missing)?;
+    let mut binding = associated_data(Level::of(record), tenant, &record.service, sealing_key)?;
     binding.extend_from_slice(record.unique_identifier.as_bytes());
-    Some(binding)
+    Ok(binding)
 }

@@ -6,6 +6,7 @@ use key_service::memory::MemoryError;
 use key_service::port::StoreError;
 use thiserror::Error;
 
+use crate::chain::Overlong;
 use crate::root::RootError;
 
 /// Why a key is not to be had.
@@ -32,6 +33,9 @@ pub enum VaultError {
     /// A wrapped key does not open: it was damaged, or moved from elsewhere.
     #[error("a wrapped key of the chain does not open")]
     Damaged,
+    /// A record was edited.
+    #[error(transparent)]
+    Overlong(#[from] Overlong),
     /// No randomness.
     #[error("the source of randomness failed")]
     Entropy,
@@ -69,7 +73,7 @@ impl From<VaultError> for Fault {
                 tracing::error!(%error, "root of trust unreachable");
                 Self::general_failure("the root of trust cannot be reached; try again later")
             }
-            VaultError::Damaged | VaultError::Root(RootError::Damaged) => {
+            VaultError::Damaged | VaultError::Overlong(_) | VaultError::Root(RootError::Damaged) => {
                 tracing::error!(%error, "chain damaged");
                 Self::general_failure("a wrapped key of the chain is damaged and was not used")
             }

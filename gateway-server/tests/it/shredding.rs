@@ -85,7 +85,8 @@ async fn opens(system: &System, state: &Path, record: &Record) -> bool {
     config.state_directory = state.to_owned();
     let sealed = record.sealed.as_ref().unwrap();
     let object = ObjectBinding::from(&record.binding()).encode();
-    let bound = chain::associated_data(chain::Level::L4, &record.tenant, &record.service, &sealed.key);
+    let bound =
+        chain::associated_data(chain::Level::L4, &record.tenant, &record.service, &sealed.key).unwrap();
     let bound = [bound, object.to_vec()].concat();
     let keys = offline::keys(&config).await.unwrap();
     assert!(!keys.is_empty(), "no key of the Core opens: the test proves nothing");
