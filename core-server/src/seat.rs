@@ -20,6 +20,7 @@ use crate::leases::Leases;
 use crate::membership::Membership;
 use crate::metrics::Metrics;
 use crate::no_sealer::NoSealer;
+use crate::operations::check::Drills;
 use crate::operations::shredding::Reports;
 use crate::policy::Governance;
 use crate::policy::budget::Meter;
@@ -60,6 +61,8 @@ pub struct Seat {
     pub maximum_plaintext_bytes: usize,
     /// The policy.
     pub governance: Arc<Governance>,
+    /// The tenants that are being drilled from here.
+    pub(crate) drills: Drills,
     /// When reports on shredding came from here.
     pub(crate) reports: Reports,
     /// The stores of the Gateway that sits here.
@@ -181,6 +184,7 @@ impl Seat {
             metrics: ports.metrics.clone(),
             maximum_plaintext_bytes: config.requests.maximum_plaintext_bytes,
             governance: Arc::clone(&ports.governance),
+            drills: Drills::default(),
             reports: Reports::default(),
             stores: GatewayStores::new(Arc::clone(&ports.store), Arc::clone(&ports.clock)),
             meter,

@@ -34,15 +34,15 @@ pub enum Action {
     Derive,
     /// Destroy by a Gateway: a tombstone.
     Bury,
-    /// Get Attributes, Get Attribute List, Check; Locate shows what may be read.
+    /// Get Attributes, Get Attribute List, Check (but for the drill); Locate shows what may be read.
     Read,
-    /// Register, Create, Activate, attributes.
+    /// Register, Create, Activate, attributes, the drill.
     Manage,
     /// Re-key.
     Rotate,
     /// Destroy by an operator.
     Destroy,
-    /// Revoke of an L3 for another reason than its compromise.
+    /// Revoke of an L3 for another reason than its compromise; dates that end the use of a key.
     Revoke,
 }
 

@@ -1,7 +1,9 @@
 //! Add, Modify, Set and Delete Attribute: as key-service does them, but what makes the chain stays as it was made. The one
-//! exceptions are the anchors of an L2, see [`anchors`], and the mark for shredding, see [`shredding`].
+//! exceptions are the anchors of an L2, see [`anchors`], and the mark for shredding, see [`shredding`]. What ends the use of a key is
+//! a Revoke by another name, and the policy is asked about it as such.
 
 use bytestring::ByteString;
+use governance::Action;
 use key_service::chain::{SHRED, VENDOR};
 use key_service::context::Context;
 use key_service::fault::Fault;
@@ -13,8 +15,9 @@ use kmip_protocol::identifier::UniqueIdentifier;
 use kmip_protocol::operation::{Request, Response};
 
 use super::{anchors, shredding};
-use crate::chain::{Level, is_reserved_name, wrapping_key_of_link};
+use crate::chain::{self, Level, is_reserved_name, wrapping_key_of_link};
 use crate::gateway_stores::store_named;
+use crate::policy::authorization::{authorize, resource_of};
 use crate::seat::Seat;
 
 /// The object whose attributes a request changes; `None` if it is no such request. An absent identifier is the ID
@@ -39,6 +42,12 @@ pub(super) async fn handle(
     let response = operations::handle(context, request).await?;
     let after = context.fetch(&ByteString::clone(&before.unique_identifier)).await?;
     // Compared afterwards, so that no way of naming an attribute is overlooked.
+    if let Some(after) = &after
+        && chain::tenant(&before).is_some()
+        && bounds(&before) != bounds(after)
+    {
+        authorize(seat, context, Action::Revoke, resource_of(&before))?;
+    }
     match after {
         Some(after) if of_the_chain(&before) == of_the_chain(&after) => {
             if shredding::judge_mark(&before, &after)? {
@@ -67,6 +76,17 @@ fn without_anchors(record: &Record) -> Vec<&Attribute> {
 
 fn of_the_chain(record: &Record) -> Vec<&Attribute> {
     record.attributes.iter().filter(|attribute| makes_the_chain(attribute)).collect()
+}
+
+/// The dates that say until when and from when a key is used. The other attributes that end a use, no client changes.
+fn bounds(record: &Record) -> Vec<&Attribute> {
+    let is_bound = |attribute: &&Attribute| {
+        matches!(
+            attribute,
+            Attribute::DeactivationDate(_) | Attribute::ProtectStopDate(_) | Attribute::ProcessStartDate(_)
+        )
+    };
+    record.attributes.iter().filter(is_bound).collect()
 }
 
 fn makes_the_chain(attribute: &Attribute) -> bool {

@@ -3,7 +3,7 @@
 mod activate;
 mod anchors;
 mod attributes;
-mod check;
+pub(crate) mod check;
 mod create;
 mod decrypt;
 mod destroy;

@@ -1,5 +1,6 @@
 //! The governance policy at a running Core: bundles, what they permit, and what they cannot forbid.
 
+use bytestring::ByteString;
 use core_server::governed::NAMESPACE;
 use governance::{Bundle, Header};
 use key_service::audit_log::SigningKey;
@@ -10,7 +11,7 @@ use key_service::chain::{
 use key_service::port::SystemEntropy;
 use key_service::record::Record;
 use kmip_protocol::attribute::{Attribute, Attributes};
-use kmip_protocol::codec::Secret;
+use kmip_protocol::codec::{DateTime, Secret};
 use kmip_protocol::enumeration::*;
 use kmip_protocol::object::{ManagedObject, OpaqueObject};
 use kmip_protocol::operation::*;
@@ -264,6 +265,54 @@ async fn where_a_policy_is_required_nothing_goes_without_one_but_the_kill_switch
     apply(&operator, &headquarters.bundle(1, EVERYTHING)).await.unwrap();
     gateway.wrap(&acme.l3, &object(), b"x").await.unwrap();
     assert_eq!(operator.state(&globex.l1).await, State::Deactivated);
+}
+
+#[tokio::test]
+async fn who_may_not_revoke_ends_no_key_by_its_attributes_and_who_may_only_read_drills_none() {
+    let headquarters = Headquarters::new();
+    let rig = Rig::start_with(&headquarters.trusted(false)).await;
+    let operator = rig.operator();
+    let acme = operator.provision("acme").await;
+    let permit = |actions: &str| {
+        let actions: Vec<_> = actions.split(' ').map(|name| format!("Krypton::Action::\"{name}\"")).collect();
+        format!("permit (principal is Krypton::Operator, action in [{}], resource);\n", actions.join(", "))
+    };
+    let set = |key: &ByteString, attribute: &Attribute| SetAttributeRequest {
+        unique_identifier: named(key),
+        new_attribute: Attributes::new([attribute.clone()]),
+    };
+    let denied = ResultReason::PermissionDenied;
+    apply(&operator, &headquarters.bundle(1, &permit("read"))).await.unwrap();
+    operator.attributes(&acme.l1).await.unwrap();
+    assert_eq!(operator.drill(&acme.l1).await.unwrap_err().reason, denied);
+
+    apply(&operator, &headquarters.bundle(2, &permit("read manage"))).await.unwrap();
+    operator.drill(&acme.l1).await.unwrap();
+    let later = DateTime(i64::from(u32::MAX));
+    let bounds = [
+        Attribute::DeactivationDate(later),
+        Attribute::ProtectStopDate(later),
+        Attribute::ProcessStartDate(later),
+    ];
+    for key in [&acme.l1, &acme.l2, &acme.l3] {
+        for bound in &bounds {
+            assert_eq!(operator.refused(set(key, bound)).await, denied, "{bound:?}");
+        }
+        let added = AddAttributeRequest {
+            unique_identifier: named(key),
+            new_attribute: Attributes::new([bounds[0].clone()]),
+        };
+        assert_eq!(operator.refused(added).await, denied);
+        operator.call(set(key, &Attribute::Comment("kept".into()))).await.unwrap();
+    }
+    assert_eq!(operator.state(&acme.l3).await, State::Active);
+
+    apply(&operator, &headquarters.bundle(3, &permit("read manage revoke"))).await.unwrap();
+    operator.call(set(&acme.l3, &bounds[0])).await.unwrap();
+    // It is not put off either.
+    apply(&operator, &headquarters.bundle(4, &permit("read manage"))).await.unwrap();
+    let never = Attribute::DeactivationDate(DateTime(i64::from(u32::MAX) * 2));
+    assert_eq!(operator.refused(set(&acme.l3, &never)).await, denied);
 }
 
 #[tokio::test]
