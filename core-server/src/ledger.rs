@@ -22,6 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use bytestring::ByteString;
 use key_service::chain::{POLICY_DIGEST, POLICY_OBJECT, POLICY_VERSION, own_value};
 use key_service::port::{Change, Store, StoreError};
 use key_service::record::Record;
@@ -433,6 +434,14 @@ impl Store for LedgeredStore {
         self.store.commit(changes).await?;
         self.ledger.note(&changed).await;
         Ok(())
+    }
+
+    async fn present(
+        &self,
+        tenant: &str,
+        unique_identifiers: &[ByteString],
+    ) -> Result<Vec<bool>, StoreError> {
+        self.store.present(tenant, unique_identifiers).await
     }
 }
 

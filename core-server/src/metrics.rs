@@ -23,6 +23,8 @@ pub struct Metrics {
     pub(crate) wiped: Counter,
     /// Objects of Gateways that were destroyed.
     pub(crate) buried: Counter,
+    /// Wraps and unwraps of such objects that were not answered.
+    pub(crate) buried_uses: Counter,
     unseals: Family<LevelLabels, Counter>,
     probes: Family<OutcomeLabels, Counter>,
     closings: Family<ReasonLabels, Counter>,
@@ -154,6 +156,11 @@ impl Metrics {
         );
         registry.register("tombstones", "Objects of Gateways buried since the start", metrics.buried.clone());
         registry.register(
+            "buried_uses",
+            "Wraps and unwraps refused because the object is buried",
+            metrics.buried_uses.clone(),
+        );
+        registry.register(
             "rotations",
             "L3s that the Core rotated by itself, by reason and outcome",
             metrics.rotations.clone(),
@@ -191,6 +198,7 @@ impl Metrics {
         Self {
             wiped: Counter::default(),
             buried: Counter::default(),
+            buried_uses: Counter::default(),
             unseals: Family::default(),
             probes: Family::default(),
             closings: Family::default(),

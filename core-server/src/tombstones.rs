@@ -4,9 +4,11 @@
 //! They are records of the Core's store, in a namespace for each service that no listing of the chain meets: a Gateway that
 //! serves one service of a tenant buries nothing of another.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytestring::ByteString;
+use key_service::context::Absence;
 use key_service::guard::Guard;
 use key_service::port::{Change, Clock, Store, StoreError};
 use key_service::record::Record;
@@ -37,6 +39,11 @@ impl Plot {
     /// The tenant.
     pub fn tenant(&self) -> &ByteString {
         &self.tenant
+    }
+
+    /// Where an object is buried, if it is.
+    pub fn grave(&self, unique_identifier: &str) -> Absence {
+        Absence { tenant: self.namespace(), unique_identifier: ByteString::from(unique_identifier) }
     }
 
     /// No tenant and no service has a slash in its name.
@@ -84,11 +91,33 @@ impl Tombstones {
         }
     }
 
+    /// Which of these objects were destroyed, in their order: the store is asked once for each service. What it leaves open is
+    /// taken for buried.
+    ///
+    /// # Errors
+    /// If the store does not tell: nothing may be unwrapped then.
+    pub async fn are_buried(&self, graves: &[Absence]) -> Result<Vec<bool>, StoreError> {
+        let mut buried = vec![true; graves.len()];
+        let mut plots: HashMap<&ByteString, Vec<usize>> = HashMap::new();
+        for (place, grave) in graves.iter().enumerate() {
+            plots.entry(&grave.tenant).or_default().push(place);
+        }
+        for (plot, places) in plots {
+            let objects: Vec<ByteString> =
+                places.iter().map(|place| graves[*place].unique_identifier.clone()).collect();
+            let present = self.store.present(plot, &objects).await?;
+            for (place, present) in places.into_iter().zip(present) {
+                buried[place] = present;
+            }
+        }
+        Ok(buried)
+    }
+
     /// Whether an object was destroyed.
     ///
     /// # Errors
     /// If the store does not tell: nothing may be unwrapped then.
     pub async fn is_buried(&self, plot: &Plot, unique_identifier: &str) -> Result<bool, StoreError> {
-        Ok(self.store.fetch(&plot.namespace(), unique_identifier).await?.is_some())
+        Ok(self.are_buried(&[plot.grave(unique_identifier)]).await? != [false])
     }
 }

@@ -21,7 +21,7 @@ use kmip_ttlv::{Limits, SecretBuffer, Writer};
 
 use crate::audit_log::subject;
 use crate::auditing::{Recorder, Weight};
-use crate::context::Context;
+use crate::context::{Absence, Context};
 use crate::fault::Fault;
 use crate::port::{Event, Outcome};
 use crate::principal::Principal;
@@ -41,6 +41,12 @@ pub trait Operations: Send + Sync {
 
     /// Does it.
     async fn handle(&self, context: &mut Context<'_>, request: Request) -> Result<Response, Fault>;
+
+    /// Looks for what items have [left to the batch](Context::look_later): whether each is answered, in their order. An item of
+    /// which nothing is said here is refused.
+    async fn look(&self, _absences: &[Absence]) -> Vec<Result<(), Fault>> {
+        Vec::new()
+    }
 }
 
 /// How often an item is tried when other requests change the same object in between.
@@ -159,11 +165,14 @@ struct Trace {
     subject: Option<(Operation, Option<ByteString>)>,
     /// A use, or a failure. Changes are recorded when they are made.
     event: Option<Event>,
+    /// What must not be there when all items are done.
+    absences: Vec<Absence>,
 }
 
 impl Batch<'_> {
     async fn run(&mut self, items: &[RequestBatchItem]) -> Vec<ResponseBatchItem> {
         let mut answers = self.run_items(items).await;
+        self.look(&mut answers).await;
         let mut withheld = self.withhold(&mut answers);
         withheld.retain(|index| self.traces.get(*index).is_some_and(|trace| trace.event.is_none()));
         self.record_answers(&mut answers).await;
@@ -179,6 +188,26 @@ impl Batch<'_> {
             }
         }
         answers
+    }
+
+    /// Refuses the items of which something is there that must not be. For all together, after they are done, and before any is
+    /// recorded or answered.
+    async fn look(&mut self, answers: &mut [ResponseBatchItem]) {
+        let (mut absences, mut places) = (Vec::new(), Vec::new());
+        for (place, trace) in self.traces.iter_mut().enumerate() {
+            places.extend(trace.absences.iter().map(|_| place));
+            absences.append(&mut trace.absences);
+        }
+        if absences.is_empty() {
+            return;
+        }
+        let mut looked = self.operations.look(&absences).await.into_iter();
+        for place in places {
+            let unlooked = || Err(Fault::general_failure("it was not looked for what must not be there"));
+            if let Err(fault) = looked.next().unwrap_or_else(unlooked) {
+                answers[place] = fail_item(&answers[place], &fault);
+            }
+        }
     }
 
     /// Takes back the answers that were made with keys which may not be used any more; returns which.
@@ -221,6 +250,7 @@ impl Batch<'_> {
         loop {
             let mut context = Context::new(self.service, self.principal, self.header.protocol_version);
             context.commits_each = commits_each;
+            context.goes_on = option == BatchErrorContinuationOption::Continue;
             context.recorder = Some(self.recorder);
             context.client_correlation_value = self.header.client_correlation_value.clone();
             self.traces = Vec::with_capacity(items.len());
@@ -257,6 +287,9 @@ impl Batch<'_> {
             let outcome = self.run_item(context, item, &mut room).await;
             if let Some(trace) = self.traces.last_mut() {
                 trace.vault_keys = context.take_vault_keys();
+                trace.absences = context.take_absences();
+                // For what has failed nothing needs to be looked for.
+                trace.absences.retain(|_| outcome.is_ok());
             }
             context.placeholders.remember(outcome.as_ref().ok());
             let failed = outcome.is_err();

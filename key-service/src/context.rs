@@ -35,6 +35,8 @@ pub struct Context<'a> {
     vault_keys: Mutex<Vec<ByteString>>,
     /// What the audit log is to remember of the item, beside what it sees by itself.
     notes: Mutex<Vec<(&'static str, ByteString)>>,
+    /// What must not be there when the message is answered.
+    absences: Mutex<Vec<Absence>>,
     /// Whether each item of the batch commits its own changes.
     pub(crate) commits_each: bool,
     /// Records what an item is about to do.
@@ -43,6 +45,17 @@ pub struct Context<'a> {
     pub(crate) is_intended: bool,
     /// Whether the items of the batch can be run again.
     pub(crate) is_repeatable: bool,
+    /// Whether the batch goes on when an item fails, and keeps what the others did.
+    pub(crate) goes_on: bool,
+}
+
+/// An object that must not be there for an item to be answered, such as a tombstone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Absence {
+    /// Where it would be.
+    pub tenant: ByteString,
+    /// Its identifier.
+    pub unique_identifier: ByteString,
 }
 
 impl<'a> Context<'a> {
@@ -59,10 +72,12 @@ impl<'a> Context<'a> {
             changes: Vec::new(),
             vault_keys,
             notes: Mutex::default(),
+            absences: Mutex::default(),
             commits_each: true,
             recorder: None,
             is_intended: false,
             is_repeatable: true,
+            goes_on: false,
         }
     }
 
@@ -135,6 +150,22 @@ impl<'a> Context<'a> {
     pub(crate) fn take_notes(&self) -> impl Iterator<Item = (ByteString, ByteString)> + use<> {
         let notes = std::mem::take(&mut *self.notes.lock().unwrap_or_else(PoisonError::into_inner));
         notes.into_iter().map(|(name, value)| (ByteString::from_static(name), value))
+    }
+
+    /// Leaves it to the batch to look for something, for all items together, after they are done and before any is answered. Given
+    /// back where it has to be looked for at once: the other items depend on whether this one fails.
+    #[must_use]
+    pub fn look_later(&self, absence: Absence) -> Option<Absence> {
+        if !self.goes_on {
+            return Some(absence);
+        }
+        self.absences.lock().unwrap_or_else(PoisonError::into_inner).push(absence);
+        None
+    }
+
+    /// What was left to be looked for since this was last asked.
+    pub(crate) fn take_absences(&self) -> Vec<Absence> {
+        std::mem::take(&mut self.absences.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The identifier that a request means: spelled out, or by a placeholder of the batch.

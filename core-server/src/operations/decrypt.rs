@@ -3,14 +3,14 @@
 use std::time::Instant;
 
 use governance::Action;
-use key_service::context::Context;
+use key_service::context::{Absence, Context};
 use key_service::crypto;
 use key_service::fault::Fault;
 use kmip_protocol::codec::Secret;
 use kmip_protocol::enumeration::ResultReason;
 use kmip_protocol::operation::{DecryptRequest, DecryptResponse};
 
-use super::encrypt::{object_binding, refuse_buried, refuse_choices, use_key};
+use super::encrypt::{object_binding, refuse_choices, refuse_if_buried, use_key};
 use crate::metrics::Use;
 use crate::seat::Seat;
 use crate::tombstones::Plot;
@@ -23,14 +23,16 @@ pub(super) async fn handle(
     let started = Instant::now();
     let unwrapped = unwrap(seat, context, request).await;
     seat.metrics.used(Use::Unwrap, unwrapped.is_ok(), started);
-    unwrapped
+    let (grave, response) = unwrapped?;
+    refuse_if_buried(seat, context, grave).await?;
+    Ok(response)
 }
 
 async fn unwrap(
     seat: &Seat,
     context: &Context<'_>,
     request: DecryptRequest,
-) -> Result<DecryptResponse, Fault> {
+) -> Result<(Absence, DecryptResponse), Fault> {
     let in_parts = request.init_indicator.is_some() || request.final_indicator.is_some();
     let chosen = request.iv_counter_nonce.is_some()
         || request.authenticated_encryption_tag.is_some()
@@ -49,6 +51,7 @@ async fn unwrap(
             Ok((Plot::of(key.tenant(), key.record()), plaintext))
         })
         .await?;
-    refuse_buried(seat, &plot, &object).await?;
-    Ok(DecryptResponse { unique_identifier, data: Some(Secret::from(plaintext)), correlation_value: None })
+    let data = Some(Secret::from(plaintext));
+    let response = DecryptResponse { unique_identifier, data, correlation_value: None };
+    Ok((plot.grave(&object.unique_identifier), response))
 }

@@ -10,7 +10,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use governance::Action;
 use key_service::chain::ObjectBinding;
-use key_service::context::Context;
+use key_service::context::{Absence, Context};
 use key_service::crypto::{self, CryptoError, SEALING_KEY_BYTES};
 use key_service::fault::Fault;
 use key_service::record::Record;
@@ -37,10 +37,16 @@ pub(super) async fn handle(
     let started = Instant::now();
     let wrapped = wrap(seat, context, request).await;
     seat.metrics.used(Use::Wrap, wrapped.is_ok(), started);
-    wrapped
+    let (grave, response) = wrapped?;
+    refuse_if_buried(seat, context, grave).await?;
+    Ok(response)
 }
 
-async fn wrap(seat: &Seat, context: &Context<'_>, request: EncryptRequest) -> Result<EncryptResponse, Fault> {
+async fn wrap(
+    seat: &Seat,
+    context: &Context<'_>,
+    request: EncryptRequest,
+) -> Result<(Absence, EncryptResponse), Fault> {
     let in_parts = request.init_indicator.is_some() || request.final_indicator.is_some();
     let chosen = request.iv_counter_nonce.is_some() || request.cryptographic_parameters.is_some();
     refuse_choices(in_parts || request.correlation_value.is_some(), chosen)?;
@@ -58,14 +64,14 @@ async fn wrap(seat: &Seat, context: &Context<'_>, request: EncryptRequest) -> Re
             Ok((Plot::of(key.tenant(), key.record()), envelope))
         })
         .await?;
-    refuse_buried(seat, &plot, &object).await?;
-    Ok(EncryptResponse {
+    let response = EncryptResponse {
         unique_identifier,
         data: Some(Secret::from(SecretBuffer::from(envelope))),
         iv_counter_nonce: None,
         correlation_value: None,
         authenticated_encryption_tag: None,
-    })
+    };
+    Ok((plot.grave(&object.unique_identifier), response))
 }
 
 /// The envelope decides about algorithm, nonce and tag, and takes its data in one piece.
@@ -91,12 +97,27 @@ pub(super) fn object_binding(associated_data: Option<Bytes>) -> Result<(ObjectBi
     }
 }
 
-/// Refuses an object that was destroyed. Asked right before the answer: one that is buried meanwhile is refused, too.
-pub(super) async fn refuse_buried(seat: &Seat, plot: &Plot, object: &ObjectBinding) -> Result<(), Fault> {
-    match seat.tombstones.is_buried(plot, &object.unique_identifier).await? {
-        true => Err(Fault::object_destroyed()),
-        false => Ok(()),
-    }
+/// Refuses what was done with an object that was destroyed. Asked when it is done, right before the answer: one that is buried
+/// meanwhile is refused, too.
+pub(super) async fn refuse_if_buried(
+    seat: &Seat,
+    context: &Context<'_>,
+    grave: Absence,
+) -> Result<(), Fault> {
+    let Some(grave) = context.look_later(grave) else { return Ok(()) };
+    refuse_buried(seat, &[grave]).await?.into_iter().collect()
+}
+
+/// As [`refuse_if_buried`], of many objects: what becomes of each.
+pub(super) async fn refuse_buried(seat: &Seat, graves: &[Absence]) -> Result<Vec<Result<(), Fault>>, Fault> {
+    let refuse = |is_buried| {
+        if is_buried {
+            seat.metrics.buried_uses.inc();
+            return Err(Fault::object_destroyed());
+        }
+        Ok(())
+    };
+    Ok(seat.tombstones.are_buried(graves).await?.into_iter().map(refuse).collect())
 }
 
 /// How often a key is opened again when it is forgotten between being opened and being used.

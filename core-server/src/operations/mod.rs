@@ -23,7 +23,7 @@ use async_trait::async_trait;
 use bytestring::ByteString;
 use key_service::audit_log::subject;
 use key_service::batch::{self, Operations};
-use key_service::context::Context;
+use key_service::context::{Absence, Context};
 use key_service::fault::Fault;
 use key_service::operations;
 use key_service::principal::Principal;
@@ -73,6 +73,14 @@ impl Operations for Sitting<'_> {
             note_subject(context, &response).await?;
         }
         Ok(response)
+    }
+
+    /// What the items have wrapped or unwrapped must not be buried by now.
+    async fn look(&self, absences: &[Absence]) -> Vec<Result<(), Fault>> {
+        let looked = encrypt::refuse_buried(self.seat, absences).await;
+        // As after each item: the membership may have ended meanwhile.
+        let looked = looked.and_then(|looked| self.seat.membership.require().map(|()| looked));
+        looked.unwrap_or_else(|fault| vec![Err(fault); absences.len()])
     }
 }
 

@@ -1,5 +1,7 @@
 //! Destroy of Gateways: what is buried is wrapped and unwrapped no more.
 
+use std::collections::HashSet;
+
 use bytestring::ByteString;
 use key_service::chain::ObjectBinding;
 use kmip_protocol::enumeration::*;
@@ -45,6 +47,47 @@ async fn what_is_buried_is_refused_for_ever_under_every_version() {
         assert_eq!(gateway.unwrap(&chain.l3, &other, &kept).await.unwrap(), b"k");
         rig.restart().await;
     }
+}
+
+#[tokio::test]
+async fn of_a_batch_what_is_buried_is_refused_and_nothing_else() {
+    let rig = Rig::start().await;
+    let operator = rig.operator();
+    let (acme, globex) = (operator.provision("acme").await, operator.provision("globex").await);
+    let gateway = rig.gateway("both-gateway");
+    let numbered = |number: usize| ObjectBinding {
+        unique_identifier: ByteString::from(format!("object-{number}")),
+        ..object()
+    };
+    let mut requests: Vec<Request> = Vec::new();
+    for number in 0..40 {
+        let key = if number % 2 == 0 { &acme.l3 } else { &globex.l3 };
+        let blob = gateway.wrap(key, &numbered(number), &[number as u8]).await.unwrap();
+        requests.push(unwrap(key, &numbered(number), &blob).into());
+    }
+    // The last one has the identifier of an object of the other tenant.
+    for (l3, object) in [(&acme.l3, "object-8"), (&globex.l3, "object-9"), (&globex.l3, "object-10")] {
+        gateway.destroy(&grave(l3, object)).await.unwrap();
+    }
+    // What fails by itself stays as it is.
+    requests[20] = unwrap(&acme.l3, &numbered(20), b"no envelope").into();
+    // Buried by the last item, and so before any is answered.
+    requests.push(DestroyRequest { unique_identifier: named(&grave(&globex.l3, "object-1")) }.into());
+    let mut buried = HashSet::from([1, 8, 9]);
+    for (number, answer) in gateway.batch(&requests).await.into_iter().enumerate() {
+        match answer {
+            Ok(Response::Decrypt(answer)) => assert_eq!(answer.data.unwrap().expose(), [number as u8]),
+            Err(refused) if number == 20 => assert_ne!(refused.reason, ResultReason::ObjectDestroyed),
+            Err(refused) => {
+                assert!(buried.remove(&number), "{number}: {}", refused.message);
+                assert_eq!(refused.reason, ResultReason::ObjectDestroyed);
+            }
+            Ok(Response::Destroy(_)) if number == 40 => (),
+            Ok(other) => panic!("{other:?}"),
+        }
+    }
+    assert!(buried.is_empty(), "{buried:?}");
+    assert_eq!(rig.metric("krypton_core_buried_uses_total").await, 3);
 }
 
 #[tokio::test]

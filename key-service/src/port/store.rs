@@ -131,6 +131,24 @@ pub trait Store: Send + Sync + 'static {
         self.below().ok_or_else(not_done)?.tenants().await
     }
 
+    /// Which of these objects of a tenant have a record, in their order; a damaged one is a record, too. This is for Cores: a store
+    /// of theirs over a network is asked once. Not passed on by itself, since a store over another one may fetch otherwise.
+    async fn present(
+        &self,
+        tenant: &str,
+        unique_identifiers: &[ByteString],
+    ) -> Result<Vec<bool>, StoreError> {
+        let mut present = Vec::with_capacity(unique_identifiers.len());
+        for unique_identifier in unique_identifiers {
+            present.push(match self.fetch(tenant, unique_identifier).await {
+                Ok(record) => record.is_some(),
+                Err(StoreError::Damaged(_)) => true,
+                Err(error) => return Err(error),
+            });
+        }
+        Ok(present)
+    }
+
     /// What several Cores on this store need to act as one; `None` where it serves one alone.
     fn region(&self) -> Option<Arc<dyn Region>> {
         self.below()?.region()

@@ -12,6 +12,7 @@ mod tests;
 mod url;
 mod writer;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -85,6 +86,8 @@ fn refuse(what: String) -> OpenError {
 const FETCH: &str = "SELECT found FROM krypton_fetch($1, $2)";
 const SELECT: &str = "SELECT place, identifier, found FROM krypton_select($1, $2, $3, $4)";
 const WALK: &str = "SELECT identifier, found FROM krypton_walk($1, $2, $3)";
+const PRESENT: &str = "SELECT wanted FROM unnest($2::text[]) AS wanted \
+     WHERE EXISTS (SELECT 1 FROM krypton_fetch($1, wanted))";
 const TENANTS: &str = "SELECT tenant FROM krypton_tenants";
 
 #[async_trait]
@@ -96,6 +99,21 @@ impl Store for PostgresStore {
         let rows = self.connections.query(FETCH, &[&tenant, &unique_identifier]).await?;
         let found = rows.first().map(|row| Bytes::from(row.get::<_, Vec<u8>>(0)));
         found.map(|found| value::open(&found, tenant, unique_identifier)).transpose()
+    }
+
+    async fn present(
+        &self,
+        tenant: &str,
+        unique_identifiers: &[ByteString],
+    ) -> Result<Vec<bool>, StoreError> {
+        let storable = unique_identifiers.iter().map(|identifier| &**identifier);
+        let storable: Vec<&str> = storable.filter(|identifier| is_storable(identifier)).collect();
+        if storable.is_empty() || !is_storable(tenant) {
+            return Ok(vec![false; unique_identifiers.len()]);
+        }
+        let rows = self.connections.query(PRESENT, &[&tenant, &storable]).await?;
+        let found: HashSet<&str> = rows.iter().map(|row| row.get(0)).collect();
+        Ok(unique_identifiers.iter().map(|identifier| found.contains(&**identifier)).collect())
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {

@@ -34,6 +34,7 @@ macro_rules! store_tests {
             a_commit_may_change_a_record_twice,
             a_commit_is_all_or_nothing,
             tenants_do_not_meet,
+            what_is_there_is_told_of_many_at_once,
             select_answers_newest_first,
             select_pages,
             a_page_never_splits_a_sequence,
@@ -244,6 +245,22 @@ pub(crate) async fn tenants_do_not_meet(store: Arc<dyn Store>) {
     store.commit(vec![replace(&destroyed(&mine))]).await.unwrap();
     assert_eq!(selected(&*store, "u", Some(&name("n"))).await, ["a"]);
     assert_eq!(selected(&*store, "nobody", None).await, [""; 0]);
+}
+
+pub(crate) async fn what_is_there_is_told_of_many_at_once(store: Arc<dyn Store>) {
+    let identifiers: Vec<ByteString> =
+        (0..300).map(|number| ByteString::from(format!("k{number}"))).collect();
+    for identifier in identifiers.iter().step_by(3) {
+        store.commit(vec![insert(&record("t", identifier, 1))]).await.unwrap();
+    }
+    let destroyed = destroyed(&record("t", "k0", 1));
+    store.commit(vec![replace(&destroyed)]).await.unwrap();
+    let present = store.present("t", &identifiers).await.unwrap();
+    assert_eq!(present, (0..300).map(|number| number % 3 == 0).collect::<Vec<_>>());
+    assert_eq!(store.present("other", &identifiers[..4]).await.unwrap(), [false; 4]);
+    let odd = ["k3", "k\0", "k3", ""].map(ByteString::from);
+    assert_eq!(store.present("t", &odd).await.unwrap(), [true, false, true, false]);
+    assert!(store.present("t", &[]).await.unwrap().is_empty());
 }
 
 pub(crate) async fn select_answers_newest_first(store: Arc<dyn Store>) {

@@ -14,5 +14,6 @@ mod known_answers;
 mod lifecycle;
 mod locate;
 mod locate_by_index;
+mod looks;
 mod streaming;
 mod wrapping;
