@@ -215,6 +215,9 @@ pub struct PolicySettings {
     /// How often the store is asked whether another Core has a newer policy or has revoked a Gateway. Default: 2 s.
     #[serde(rename = "poll_interval_seconds", deserialize_with = "seconds")]
     pub poll_interval: Duration,
+    /// Lines of the log that tell what one Gateway or operator was denied, in a minute. The next line says how many were left out.
+    /// Default: 60.
+    pub denied_lines_per_minute: u32,
     /// Whether to start on a store that is older than the ledger in the state folder: what the ledger has as closed is closed
     /// again, and no older policy comes into force.
     pub accept_older_store: bool,
@@ -223,7 +226,13 @@ pub struct PolicySettings {
 impl Default for PolicySettings {
     fn default() -> Self {
         let poll_interval = Duration::from_secs(2);
-        Self { trusted_keys: Vec::new(), required: false, poll_interval, accept_older_store: false }
+        Self {
+            trusted_keys: Vec::new(),
+            required: false,
+            poll_interval,
+            denied_lines_per_minute: 60,
+            accept_older_store: false,
+        }
     }
 }
 

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use bytestring::ByteString;
 use key_service::chain::{GATEWAY_PREFIX, POLICY_OBJECT};
 use key_service::port::{Changed, Store, StoreError};
+use key_service::record::Record;
 use tokio::task::JoinSet;
 
 use crate::chain::REGION;
 use crate::gateways::Gateways;
 use crate::governed::NAMESPACE;
 use crate::leases::Leases;
+use crate::ledger::Ledger;
 use crate::policy::Governance;
 use crate::store::WatchedStore;
 use crate::switch::{CLOSINGS, Switch};
@@ -28,6 +30,8 @@ pub(crate) struct Following {
     pub(crate) gateways: Arc<Gateways>,
     pub(crate) governance: Arc<Governance>,
     pub(crate) switch: Arc<Switch>,
+    /// Where the store outlives the process.
+    pub(crate) ledger: Option<Arc<Ledger>>,
 }
 
 impl Following {
@@ -69,7 +73,30 @@ impl Following {
             given_up.spawn(async move { leases.forget(&plot, &objects, None).await });
         }
         given_up.spawn(self.chain.follow(&in_namespace(REGION)).await?);
+        if let Some(ledger) = &self.ledger {
+            // Written down before the other Core answers, and after all is closed: no disk is waited for with that.
+            let (ledger, records) = (Arc::clone(ledger), self.records(changed).await?);
+            given_up.spawn(async move { ledger.note(&records).await });
+        }
         Ok(async { drop(given_up.join_all().await) })
+    }
+}
+
+impl Following {
+    /// What the store has of what has changed. A record that cannot be read is nothing to be taken down.
+    async fn records(&self, changed: &[Changed]) -> Result<Vec<Arc<Record>>, StoreError> {
+        let mut records = Vec::new();
+        for Changed { tenant, unique_identifier } in changed {
+            if tenant != REGION && tenant != NAMESPACE {
+                continue;
+            }
+            match self.store.fetch(tenant, unique_identifier).await {
+                Ok(record) => records.extend(record),
+                Err(StoreError::Damaged(_)) => (),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(records)
     }
 }
 

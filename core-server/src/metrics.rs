@@ -29,6 +29,8 @@ pub struct Metrics {
     probes: Family<OutcomeLabels, Counter>,
     closings: Family<ReasonLabels, Counter>,
     denials: Family<ActionLabels, Counter>,
+    /// Denials that the log was spared.
+    pub(crate) denials_left_out: Counter,
     over_budget: Family<GatewayLabels, Counter>,
     over_burial_budget: Family<GatewayLabels, Counter>,
     anchors: Family<StandingLabels, Gauge>,
@@ -134,6 +136,11 @@ impl Metrics {
             metrics.denials.clone(),
         );
         registry.register(
+            "policy_denials_left_out",
+            "Denials left out of the log: beyond policy.denied_lines_per_minute",
+            metrics.denials_left_out.clone(),
+        );
+        registry.register(
             "unwraps_over_budget",
             "Unwraps refused because the budget of the Gateway was spent",
             metrics.over_budget.clone(),
@@ -203,6 +210,7 @@ impl Metrics {
             probes: Family::default(),
             closings: Family::default(),
             denials: Family::default(),
+            denials_left_out: Counter::default(),
             over_budget: Family::default(),
             over_burial_budget: Family::default(),
             anchors: Family::default(),

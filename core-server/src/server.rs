@@ -172,7 +172,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         metrics.clone(),
     );
     let tombstones = Arc::new(Tombstones::new(Arc::clone(&store), Arc::clone(&clock)));
-    let watch = govern(&config, &store, ledger, &leases, &clock, &metrics).await?;
+    let watch = govern(&config, &store, ledger.clone(), &leases, &clock, &metrics).await?;
     let (governance, gateways) = (Arc::clone(&watch.governance), Arc::clone(&watch.gateways));
     // What the others change is theirs to record.
     let settlements = Arc::default();
@@ -189,6 +189,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         gateways: Arc::clone(&gateways),
         governance: Arc::clone(&governance),
         switch: Arc::clone(&switch),
+        ledger,
     };
     let ports = Ports {
         gateways,

@@ -74,7 +74,7 @@ async fn apply(target: &Target, file: &Path, json: bool) -> Result<ExitCode, Err
     Ok(ExitCode::SUCCESS)
 }
 
-/// What the Core tells about its bundle.
+/// What the Core tells about the bundle that is in force there.
 struct Told {
     version: String,
     digest: String,
@@ -82,7 +82,7 @@ struct Told {
     bundle: String,
 }
 
-/// `None` if the Core has no bundle.
+/// `None` if no bundle is in force.
 async fn told(operator: &Operator) -> Result<Option<Told>, Error> {
     let request = GetAttributesRequest {
         unique_identifier: Some(UniqueIdentifier::Text(ByteString::from_static(POLICY_OBJECT))),
@@ -94,6 +94,10 @@ async fn told(operator: &Operator) -> Result<Option<Told>, Error> {
         }
         answer => answer?.attributes,
     };
+    // The store has one, and the Core does not take it.
+    if own_value(attributes.iter(), POLICY_VERSION).is_none() {
+        return Ok(None);
+    }
     let value = |name| {
         let value = own_value(attributes.iter(), name).map(|value| value.to_string());
         value.ok_or(Error::Answer("a policy"))
@@ -118,8 +122,8 @@ async fn show(target: &Target, json: bool) -> Result<ExitCode, Error> {
         }
         None if json => output::line(&json!({ "version": null }).to_string()),
         None => output::line(
-            "no bundle has been applied: the built-in policies are in force (krypton policy show --default), or nothing where \
-             the Core requires a bundle",
+            "no bundle is in force: the built-in policies are (krypton policy show --default), or nothing where the Core requires a \
+             bundle or cannot use the one in its store",
         ),
     }
     Ok(ExitCode::SUCCESS)

@@ -1,8 +1,8 @@
 //! Get Attributes: as key-service answers it, and for operators what the Core works out when it is asked for it by name:
-//! whether a key is open, by which anchor, who holds leases.
+//! whether a key is open, by which anchor, who holds leases. Of the policy the Core tells what is in force, not what the store has.
 
 use bytestring::ByteString;
-use key_service::chain::{VENDOR, computed, vendor_attribute};
+use key_service::chain::{POLICY_OBJECT, VENDOR, computed, vendor_attribute};
 use key_service::context::Context;
 use key_service::fault::Fault;
 use key_service::operations;
@@ -28,10 +28,17 @@ pub(super) async fn handle(
     request: GetAttributesRequest,
 ) -> Result<Response, Fault> {
     let wanted: Vec<&'static str> = request.attribute_references.iter().filter_map(computed_name).collect();
-    if seat.role != Role::Operator || wanted.is_empty() {
+    if seat.role != Role::Operator {
         return operations::handle(context, Request::GetAttributes(request)).await;
     }
     let record = context.object(request.unique_identifier.as_ref()).await?;
+    if &*record.unique_identifier == POLICY_OBJECT {
+        let response = operations::handle(context, Request::GetAttributes(request)).await?;
+        return Ok(as_in_force(seat, response));
+    }
+    if wanted.is_empty() {
+        return operations::handle(context, Request::GetAttributes(request)).await;
+    }
     let mut response = operations::handle(context, Request::GetAttributes(request)).await?;
     if let Response::GetAttributes(response) = &mut response {
         let mut computed = compute(seat, context, &record).await?;
@@ -41,6 +48,28 @@ pub(super) async fn handle(
         response.attributes.instances.extend(Attributes::new(computed).instances);
     }
     Ok(response)
+}
+
+/// What a response tells of the bundle in the store, as it is in force here; left out where none is. Whoever can write to the
+/// store can have it say anything.
+fn as_in_force(seat: &Seat, mut response: Response) -> Response {
+    if let Response::GetAttributes(response) = &mut response {
+        let told = seat.governance.told();
+        response.attributes.instances.retain_mut(|instance| match &instance.attribute {
+            Attribute::Custom(_) => {
+                let reference = instance.attribute.reference();
+                match told.iter().find(|attribute| attribute.reference() == reference) {
+                    Some(attribute) => {
+                        instance.attribute = attribute.clone();
+                        true
+                    }
+                    None => false,
+                }
+            }
+            _ => true,
+        });
+    }
+    response
 }
 
 fn computed_name(reference: &AttributeReference) -> Option<&'static str> {

@@ -83,14 +83,19 @@ pub(super) fn blank(clock: &dyn Clock) -> Record {
 /// Puts a bundle into a record, and says what it is.
 pub(super) fn label(record: &mut Record, bundle: &Bundle) {
     record.attributes.instances.retain(|instance| !matches!(instance.attribute, Attribute::Custom(_)));
-    for (name, value) in [
-        (POLICY_VERSION, bundle.header.version.to_string().as_str()),
-        (POLICY_DIGEST, &bundle.digest),
-        (POLICY_SIGNER, &bundle.signer),
-        (POLICY_BUNDLE, &bundle.note),
-    ] {
-        record.add(own_attribute(name, value));
+    for attribute in told(&mark(bundle), &bundle.signer, &bundle.note) {
+        record.add(attribute);
     }
+}
+
+/// What is told of a bundle.
+fn told(mark: &PolicyMark, signer: &str, note: &str) -> [Attribute; 4] {
+    [
+        own_attribute(POLICY_VERSION, &mark.version.to_string()),
+        own_attribute(POLICY_DIGEST, &mark.digest),
+        own_attribute(POLICY_SIGNER, signer),
+        own_attribute(POLICY_BUNDLE, note),
+    ]
 }
 
 /// What was signed: the header's number, and the digest of the whole text.
@@ -120,6 +125,13 @@ async fn compile(text: &str, region: &str) -> Result<Policies, String> {
 }
 
 impl Governance {
+    /// What is in force, as the object of the policy tells it. Empty where no bundle is: whatever the store says.
+    pub(crate) fn told(&self) -> Vec<Attribute> {
+        let in_force = self.in_force.load();
+        let Some(InForceBundle { mark, signer, note, .. }) = in_force.bundle() else { return Vec::new() };
+        told(mark, signer, note).into()
+    }
+
     /// Puts the bundle of a record in force, unless a newer one is.
     pub async fn adopt(&self, record: &Record) {
         match self.labelled(record) {
@@ -183,7 +195,8 @@ impl Governance {
         for warning in policies.warnings() {
             tracing::warn!(warning, "the policy has a part that looks like a mistake");
         }
-        Ok(InForceBundle { policies, mark, not_after: bundle.header.not_after, note: bundle.note })
+        let (not_after, signer, note) = (bundle.header.not_after, bundle.signer, bundle.note);
+        Ok(InForceBundle { policies, mark, not_after, signer, note })
     }
 
     async fn replace(&self, bundle: InForceBundle) {

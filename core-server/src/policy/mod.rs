@@ -10,6 +10,7 @@
 pub(crate) mod authorization;
 pub mod budget;
 pub(crate) mod delivery;
+mod denials;
 pub(crate) mod watch;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use key_service::audit_log::VerifierKey;
 use key_service::fault::Fault;
 use key_service::port::Clock;
 
+use self::denials::Denials;
 use crate::config::PolicySettings;
 use crate::ledger::{Ledger, PolicyMark};
 use crate::metrics::Metrics;
@@ -46,6 +48,8 @@ pub struct InForceBundle {
     pub mark: PolicyMark,
     /// From when on it permits nothing any more.
     pub not_after: Option<i64>,
+    /// The name of the key that signed it.
+    pub signer: String,
     /// The bundle as it came.
     pub note: String,
 }
@@ -58,6 +62,7 @@ pub struct Governance {
     /// What remembers the bundle in force beside the store, where the store outlives the process.
     ledger: Option<Arc<Ledger>>,
     clock: Arc<dyn Clock>,
+    denials: Denials,
     metrics: Metrics,
 }
 
@@ -123,7 +128,8 @@ impl Governance {
         };
         let trusted = delivery::trusted(&settings.trusted_keys);
         let (region, in_force) = (region.to_owned(), ArcSwap::from_pointee(in_force));
-        Ok(Self { region, trusted, in_force, ledger, clock, metrics })
+        let denials = Denials::new(settings.denied_lines_per_minute);
+        Ok(Self { region, trusted, in_force, ledger, clock, denials, metrics })
     }
 
     /// The region that policies are asked for.
@@ -136,7 +142,8 @@ impl Governance {
         self.in_force.load_full()
     }
 
-    /// Asks the policies. What they refuse is logged with the policies that decided, of which the peer learns nothing.
+    /// Asks the policies. What they refuse is logged with the policies that decided, of which the peer learns nothing; so often for
+    /// one principal, and no more.
     ///
     /// # Errors
     /// How it was decided.
@@ -157,10 +164,19 @@ impl Governance {
             }
         };
         self.metrics.denied(question.action.name());
-        let Question { principal, action, resource } = question;
-        let Denied { why, policies } = &denied;
-        tracing::warn!(principal = principal.name, role = ?principal.role, %action, ?resource, why, policies, "denied");
+        self.log(question, &denied);
         Err(denied)
+    }
+
+    fn log(&self, question: &Question<'_>, denied: &Denied) {
+        let Question { principal, action, resource } = question;
+        let Denied { why, policies } = denied;
+        match self.denials.line(principal, self.clock.monotonic()) {
+            Some(left_out) => {
+                tracing::warn!(principal = principal.name, role = ?principal.role, %action, ?resource, why, policies, left_out, "denied");
+            }
+            None => _ = self.metrics.denials_left_out.inc(),
+        }
     }
 
     /// The highest bundle that was in force here, now or before this Core was started.

@@ -375,6 +375,11 @@ async fn an_old_bundle_that_is_written_into_the_store_is_refused_and_the_last_go
     rig.restart().await;
     assert_eq!(rig.metric("krypton_core_policy_version").await, 2);
     assert!(rig.metric("krypton_core_policy_bundles_refused_total").await >= 1);
+    // Operators are told what is in force, not what somebody has written.
+    let told = rig.operator().attributes(&POLICY_OBJECT.into()).await.unwrap();
+    let value = |name| own_value(&told, name).map(|value| value.to_string());
+    assert_eq!((value(POLICY_VERSION), value(POLICY_BUNDLE)), (Some("2".to_owned()), Some(second.clone())));
+    assert_eq!(value(POLICY_SIGNER).unwrap(), "headquarters");
     let denied = rig.gateway("acme-gateway").wrap(&acme.l3, &object(), b"x").await.unwrap_err();
     assert_eq!(denied.reason, ResultReason::PermissionDenied);
     // Headquarters' newest bundle, delivered again, puts the store right; an older one is refused as ever.

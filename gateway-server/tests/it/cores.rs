@@ -65,6 +65,22 @@ impl Region {
         self.postgres.sql(&self.database, &sql).parse().unwrap()
     }
 
+    /// Waits until a Core has written down that something is closed: an older database is noticed there, too.
+    async fn await_ledger(&self, core: usize, namespace: &str, object: &str) {
+        let path = self.system.run().join(format!("core-{core}/ledger"));
+        eventually(async || {
+            let ledger = std::fs::read_to_string(&path).unwrap();
+            let mut lines = ledger.lines().map(|line| line.split(' ').collect::<Vec<_>>());
+            match lines.any(
+                |line| matches!(line[..], ["closed", of, _, closed] if of == namespace && closed == object),
+            ) {
+                true => Ok(()),
+                false => Err("it is not in the ledger"),
+            }
+        })
+        .await;
+    }
+
     fn operator(&self, core: usize) -> Operator {
         Operator::at(&self.system, self.cores[core].address)
     }
@@ -142,7 +158,9 @@ async fn a_revocation_at_one_core_binds_the_other_before_it_is_answered() {
     // A whole tenant, too.
     let (acme, globex) = (region.acme(1), application(&region.system, &region.gateways[1], "globex"));
     let (closed, open) = (acme.create("closed").await.unwrap(), globex.create("open").await.unwrap());
-    region.operator(0).revoke(&region.operator(1).root("acme").await).await.unwrap();
+    let root = region.operator(1).root("acme").await;
+    region.operator(0).revoke(&root).await.unwrap();
+    region.await_ledger(1, "region", &root).await;
     acme.get(&closed).await.unwrap_err();
     acme.create("late").await.unwrap_err();
     assert!(globex.get(&open).await.is_ok());
@@ -245,6 +263,7 @@ async fn a_gateway_that_is_revoked_at_one_core_is_closed_at_the_other_before_it_
     let (last_success, answer) = load.revoke(&operator, &gateway_object(GATEWAYS[1])).await;
     assert!(others.stop().await > 0, "the bystanders did nothing: the test proves nothing");
     println!("revoked at the other Core: last use {last_success:?}, answered after {answer:?}");
+    region.await_ledger(1, "governance", &gateway_object(GATEWAYS[1])).await;
     // Once more is as good.
     operator.revoke(&gateway_object(GATEWAYS[1])).await.unwrap();
 }
