@@ -11,7 +11,7 @@ use key_service::batch;
 use key_service::lease::Drift;
 use key_service::memory::{LockedMemory, MemoryError, MemoryKind, wipe_stack_if_due};
 use key_service::port::{Audit, AuditError, Clock, Entropy, Store, SystemClock, SystemEntropy};
-use key_service::store::{OpenError, StoreMetrics};
+use key_service::store::{OpenError, Pulse, StoreMetrics};
 use kmip_net::{
     AdminServer, CancellationToken, Connection, FrameHandler, ReloadableTls, Server, ServerError,
     ServerSettings, ServerTls, TlsError, TransportMetrics,
@@ -206,6 +206,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         audit,
     };
     let seats = Arc::new(Seats::new(&config, &ports));
+    let pulsing = Arc::clone(&ports.store);
     let witness = ChainWitness::new(seats.operator());
     // By then leases of before a crash have ended, at the other Cores as well: a Revoke that was committed then is in force.
     let elsewhere = ports.store.region().map_or(Duration::ZERO, |_| config.cores.membership);
@@ -226,11 +227,14 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         ServerSettings { address: config.listen, limits: config.limits, identity: config.identity.clone() };
     let server = Server::bind(settings, Arc::clone(&tls), Arc::new(handler), transport)?;
     let (stopping, problems, member) = (shutdown.clone(), log.clone(), Arc::clone(&membership));
+    let pulse = Arc::new(Pulse::default());
+    let of_store = Arc::clone(&pulse);
     let readiness = move || {
         let stops = stopping.is_cancelled().then(|| "stopping".to_owned());
         let cut_off = "the database that the Cores share does not answer";
         let cut_off = (!member.is_live()).then(|| cut_off.to_owned());
-        let reasons: Vec<String> = stops.into_iter().chain(cut_off).chain(problems.problem()).collect();
+        let reasons = stops.into_iter().chain(of_store.problem()).chain(cut_off).chain(problems.problem());
+        let reasons: Vec<String> = reasons.collect();
         if reasons.is_empty() { Ok(()) } else { Err(reasons) }
     };
     let admin = AdminServer::bind(config.admin_listen, Arc::new(readiness), Arc::new(registry))?;
@@ -250,7 +254,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         admin: admin.local_address(),
         tls,
         vault,
-        administering: tokio::spawn(admin.run(shutdown.clone())),
+        administering: tokio::spawn(administer(admin, pulse, pulsing, shutdown.clone())),
         concluding: tokio::spawn(concluding),
         watching: tokio::spawn(watch.run(shutdown.clone())),
         proving: tokio::spawn(holding(Arc::clone(&at_work), prober.run(shutdown.clone()))),
@@ -258,6 +262,17 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         serving: tokio::spawn(holding(at_work, server.run(shutdown))),
         following: tokio::spawn(following),
     })
+}
+
+/// Serves the admin pages, and looks whether the store answers.
+async fn administer(
+    admin: AdminServer,
+    pulse: Arc<Pulse>,
+    store: Arc<dyn Store>,
+    shutdown: CancellationToken,
+) {
+    let watching = shutdown.run_until_cancelled(pulse.watch(&*store));
+    tokio::join!(admin.run(shutdown.clone()), watching);
 }
 
 /// Holds something until the work is done.

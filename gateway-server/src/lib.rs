@@ -38,7 +38,7 @@ use key_service::memory::{LockedMemory, MemoryError};
 use key_service::operations::HANDLED;
 use key_service::port::{AuditError, Clock, Store, StoreError, SystemClock};
 use key_service::service::Service;
-use key_service::store::{self, OpenError, Purpose, StoreMetrics, StoreSettings};
+use key_service::store::{self, OpenError, Pulse, Purpose, StoreMetrics, StoreSettings};
 use kmip_net::{
     AdminServer, CancellationToken, Client, ClientError, ReloadableTls, Server, ServerError, ServerSettings,
     ServerTls, TlsError, TransportMetrics,
@@ -95,6 +95,8 @@ pub enum StartError {
 pub struct Gateway {
     /// The records as they are kept, to be copied.
     records: Arc<dyn Store>,
+    /// Whether they can be reached.
+    pulse: Arc<Pulse>,
     kmip: Server<Handler>,
     https: Option<Server<Handler>>,
     admin: AdminServer,
@@ -153,11 +155,15 @@ impl Gateway {
             Some(address) => Some(Server::bind_https(settings(address), tls.clone(), handler, metrics)?),
             None => None,
         };
-        let problems = log.clone();
-        let readiness = move || problems.problem().map_or(Ok(()), |problem| Err(vec![problem]));
+        let pulse = Arc::new(Pulse::default());
+        let (problems, of_store) = (log.clone(), Arc::clone(&pulse));
+        let readiness = move || {
+            let reasons: Vec<String> = of_store.problem().into_iter().chain(problems.problem()).collect();
+            if reasons.is_empty() { Ok(()) } else { Err(reasons) }
+        };
         let admin = AdminServer::bind(config.admin_listen, Arc::new(readiness), Arc::new(registry))?;
         let left_open = log.record_start(clock.now()).await?;
-        Ok(Self { records, kmip, https, admin, tls, log, left_open, witness, clock })
+        Ok(Self { records, pulse, kmip, https, admin, tls, log, left_open, witness, clock })
     }
 
     /// The store, to be copied while it is used.
@@ -201,7 +207,8 @@ impl Gateway {
         // A change of the store is all that a Gateway's Destroy or Revoke is: there is nothing to be waited for.
         let concluding = self.left_open.conclude(&self.witness, &*self.clock, Duration::ZERO, stopping);
         let (kmip, admin) = (self.kmip.run(shutdown.clone()), self.admin.run(shutdown.clone()));
-        tokio::join!(kmip, https, admin, concluding);
+        let watching = shutdown.run_until_cancelled(self.pulse.watch(&*self.records));
+        tokio::join!(kmip, https, admin, concluding, watching);
         self.log.record_stop(self.clock.now()).await;
     }
 }

@@ -85,6 +85,32 @@ async fn a_full_disk_is_said_and_loses_nothing() {
     }
 }
 
+/// The disk of the audit log is full: what would have to be recorded is refused, and the Gateway says that it is not ready.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_whose_audit_log_is_full_is_not_ready() {
+    let Some(disk) = Disk::mount(16) else {
+        println!("skipped: only root may mount a small disk");
+        return;
+    };
+    let mut system = System::provision();
+    system.set("gateway", &format!("audit.directory = {:?}", disk.path().join("audit")));
+    system.core = Some(system.start_server("core"));
+    system.gateway = Some(system.start_server("gateway"));
+    let acme = system.application("acme");
+    let kept = acme.create("kept").await.unwrap();
+    system.readiness().await.unwrap();
+
+    let ballast = disk.path().join("ballast");
+    std::fs::write(&ballast, vec![1; disk.free_bytes()]).unwrap();
+    create_until_refused(&acme, &mut vec![kept]).await;
+    let why = eventually(async || system.readiness().await.err().ok_or("still ready")).await;
+    assert!(why.starts_with("HTTP/1.1 503 ") && why.contains("audit log"), "{why}");
+
+    std::fs::remove_file(&ballast).unwrap();
+    eventually(async || system.readiness().await).await;
+    eventually(async || acme.create("room").await).await;
+}
+
 async fn create_until_refused(application: &Application, made: &mut Vec<ByteString>) -> Failure {
     loop {
         match application.create(&format!("key-{}", made.len())).await {

@@ -108,7 +108,11 @@ pub async fn outages_are_survived(database: &mut impl Database) {
     let acme = system.application("acme");
     let kept = acme.create("kept").await.unwrap();
 
+    system.readiness().await.unwrap();
+
     database.server().stop();
+    let why = eventually(async || system.readiness().await.err().ok_or("still ready")).await;
+    assert!(why.starts_with("HTTP/1.1 503 ") && why.contains("store is unavailable"), "{why}");
     for attempt in 0..3 {
         let name = format!("never-{attempt}");
         let failures = [
@@ -125,6 +129,7 @@ pub async fn outages_are_survived(database: &mut impl Database) {
         }
     }
     database.server().restart();
+    eventually(async || system.readiness().await).await;
     let bytes = eventually(async || acme.get(&kept).await).await;
     assert_eq!(bytes.expose().len(), 32);
     let made = eventually(async || acme.create("again").await).await;

@@ -131,14 +131,27 @@ impl System {
 
     /// A metric of the Gateway; `name` ends with a space.
     pub async fn metric(&self, name: &str) -> Option<u64> {
+        let page = self.page("/metrics").await;
+        page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+    }
+
+    /// Whether the Gateway is ready; if not, why.
+    pub async fn readiness(&self) -> Result<(), String> {
+        let page = self.page("/readyz").await;
+        if page.starts_with("HTTP/1.1 200 ") { Ok(()) } else { Err(page) }
+    }
+
+    /// A page of the Gateway for operators, with its head.
+    async fn page(&self, path: &str) -> String {
         let text = std::fs::read_to_string(self.run().join("gateway.toml")).unwrap();
         let configuration: toml::Table = text.parse().unwrap();
         let address = configuration["admin_listen"].as_str().unwrap().to_owned();
         let mut stream = TcpStream::connect(address).await.unwrap();
-        stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
         let mut page = String::new();
         stream.read_to_string(&mut page).await.unwrap();
-        page.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok())
+        page
     }
 
     /// An application that talks to the Gateway.

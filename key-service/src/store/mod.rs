@@ -6,6 +6,7 @@ mod identity;
 mod memory;
 mod metrics;
 mod postgres;
+mod pulse;
 mod redis;
 #[cfg(test)]
 pub(crate) mod suite;
@@ -24,6 +25,7 @@ pub use identity::{IDENTITY_TENANT, name_of};
 pub use memory::{MemoryLimits, MemoryStore};
 pub use metrics::StoreMetrics;
 pub use postgres::PostgresStore;
+pub use pulse::Pulse;
 pub use redis::RedisStore;
 
 /// Which store, as an operator writes it.
