@@ -149,6 +149,15 @@ pub trait Store: Send + Sync + 'static {
         Ok(present)
     }
 
+    /// As [`tenants`](Self::tenants), but from where the records themselves lie, whatever a list lacks. It may take as long as
+    /// looking at every record.
+    async fn find_tenants(&self) -> Result<Vec<ByteString>, StoreError> {
+        match self.below() {
+            Some(below) => below.find_tenants().await,
+            None => self.tenants().await,
+        }
+    }
+
     /// What several Cores on this store need to act as one; `None` where it serves one alone.
     fn region(&self) -> Option<Arc<dyn Region>> {
         self.below()?.region()

@@ -75,7 +75,7 @@ pub struct Moved {
 
 /// Writes all records of a store into a file. What is changed meanwhile is exported as it was before or after; stop those
 /// who use the store for an export of one moment. Records that cannot be read are left out, and told at the end; what the
-/// index lacks is in it. One that a Redis names twice is in it twice.
+/// index or a list of tenants lacks is in it. One that a Redis names twice is in it twice.
 ///
 /// # Errors
 /// If the store or the file fails: what was written then is no whole export.
@@ -88,7 +88,7 @@ pub async fn export(
     file.put(MAGIC)?;
     let mut moved = Moved::default();
     let mut unreadable = 0;
-    for tenant in store.tenants().await?.into_iter().filter(|tenant| *tenant != IDENTITY_TENANT) {
+    for tenant in store.find_tenants().await?.into_iter().filter(|tenant| *tenant != IDENTITY_TENANT) {
         let mut next = None;
         loop {
             let stretch = store.walk(&tenant, next.as_ref(), CHUNK_RECORDS).await?;

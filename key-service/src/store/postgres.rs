@@ -83,12 +83,13 @@ fn refuse(what: String) -> OpenError {
     OpenError::Server { kind: "postgres", what }
 }
 
-const FETCH: &str = "SELECT found FROM krypton_fetch($1, $2)";
-const SELECT: &str = "SELECT place, identifier, found FROM krypton_select($1, $2, $3, $4)";
-const WALK: &str = "SELECT identifier, found FROM krypton_walk($1, $2, $3)";
+const FETCH: &str = "SELECT own_sequence, own_version, found FROM krypton_fetch($1, $2)";
+const SELECT: &str =
+    "SELECT own_sequence, own_version, found, identifier, place FROM krypton_select($1, $2, $3, $4)";
+const WALK: &str = "SELECT own_sequence, own_version, found, identifier FROM krypton_walk($1, $2, $3)";
 const PRESENT: &str = "SELECT wanted FROM unnest($2::text[]) AS wanted \
      WHERE EXISTS (SELECT 1 FROM krypton_fetch($1, wanted))";
-const TENANTS: &str = "SELECT tenant FROM krypton_tenants";
+const TENANTS: &str = "SELECT of_tenant FROM krypton_find_tenants()";
 
 #[async_trait]
 impl Store for PostgresStore {
@@ -97,8 +98,7 @@ impl Store for PostgresStore {
             return Ok(None);
         }
         let rows = self.connections.query(FETCH, &[&tenant, &unique_identifier]).await?;
-        let found = rows.first().map(|row| Bytes::from(row.get::<_, Vec<u8>>(0)));
-        found.map(|found| value::open(&found, tenant, unique_identifier)).transpose()
+        rows.first().map(|row| open(row, tenant, unique_identifier)).transpose()
     }
 
     async fn present(
@@ -156,12 +156,12 @@ impl Store for PostgresStore {
             let most = i64::try_from(asked).unwrap_or(i64::MAX);
             let rows = self.connections.query(SELECT, &[&tenant, &key, &ordered(newest), &most]).await?;
             for row in &rows {
-                match open(row, tenant) {
+                match open_at(row, tenant) {
                     Ok(record) => page.push(record),
                     Err(error) => tracing::error!(%error, "a record is left out of a search"),
                 }
             }
-            let older = rows.last().and_then(|row| unordered(row.get(0)).checked_sub(1));
+            let older = rows.last().and_then(|row| unordered(row.get(4)).checked_sub(1));
             match older {
                 Some(older) if rows.len() >= asked && page.len() < limit => newest = older,
                 _ => return Ok(page),
@@ -177,9 +177,8 @@ impl Store for PostgresStore {
         let first = first.map_err(|_| StoreError::Unavailable("a bookmark of another store".to_owned()))?;
         let most = i64::try_from(limit).unwrap_or(i64::MAX);
         let rows = self.connections.query(WALK, &[&tenant, &first.unwrap_or_default(), &most]).await?;
-        let next = rows.last().filter(|_| rows.len() >= limit).map(|row| beyond(row.get(0)));
-        let open = |row: &Row| value::open(&Bytes::from(row.get::<_, Vec<u8>>(1)), tenant, row.get(0));
-        Ok(Stretch { records: rows.iter().map(open).collect(), next })
+        let next = rows.last().filter(|_| rows.len() >= limit).map(|row| beyond(row.get(3)));
+        Ok(Stretch { records: rows.iter().map(|row| open(row, tenant, row.get(3))).collect(), next })
     }
 
     async fn tenants(&self) -> Result<Vec<ByteString>, StoreError> {
@@ -192,12 +191,24 @@ impl Store for PostgresStore {
     }
 }
 
+/// Opens a row that begins with sequence, version and record. The columns have to be those of the record: whoever has edited one
+/// has damaged it.
+fn open(row: &Row, tenant: &str, unique_identifier: &str) -> Result<Arc<Record>, StoreError> {
+    let (sequence, version, found): (i64, i64, Vec<u8>) = (row.get(0), row.get(1), row.get(2));
+    let record = value::open(&Bytes::from(found), tenant, unique_identifier)?;
+    let wrong = match (ordered(record.sequence) == sequence, ordered(record.version) == version) {
+        (true, true) => return Ok(record),
+        (false, _) => "sequence",
+        (true, false) => "version",
+    };
+    Err(StoreError::Damaged(format!("{unique_identifier}: its column {wrong} is not its own")))
+}
+
 /// Opens a row of [`SELECT`]. The place has to be the record's: the caller goes on after the last record of a page, and one
 /// from elsewhere would lead past others.
-fn open(row: &Row, tenant: &str) -> Result<Arc<Record>, StoreError> {
-    let (place, identifier, found): (i64, &str, Vec<u8>) = (row.get(0), row.get(1), row.get(2));
-    let record = value::open(&Bytes::from(found), tenant, identifier)?;
-    value::judge_place(&record, unordered(place))?;
+fn open_at(row: &Row, tenant: &str) -> Result<Arc<Record>, StoreError> {
+    let record = open(row, tenant, row.get(3))?;
+    value::judge_place(&record, unordered(row.get(4)))?;
     Ok(record)
 }
 

@@ -341,6 +341,18 @@ impl Store for RedisStore {
         }
         Ok(tenants)
     }
+
+    /// Looks at every key of every node.
+    async fn find_tenants(&self) -> Result<Vec<ByteString>, StoreError> {
+        let mut tenants = HashSet::new();
+        self.reads.scan(layout::ALL_RECORDS, |keys| note_tenants(keys, &mut tenants)).await?;
+        Ok(tenants.into_iter().collect())
+    }
+}
+
+/// Those of whom a part of a scan has records.
+fn note_tenants(keys: Vec<Value>, tenants: &mut HashSet<ByteString>) {
+    tenants.extend(keys.into_iter().filter_map(|key| layout::tenant_of(&text(Some(key)))));
 }
 
 /// The bytes of a string that Redis answered; none where it is something else.

@@ -448,6 +448,9 @@ pub(crate) async fn tenants_with_records_are_told(store: Arc<dyn Store>) {
     let told = async || {
         let mut tenants = store.tenants().await.unwrap();
         tenants.sort_unstable();
+        let mut found = store.find_tenants().await.unwrap();
+        found.sort_unstable();
+        assert_eq!(found, tenants);
         tenants
     };
     assert_eq!(told().await, [""; 0]);

@@ -4,7 +4,6 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use bytes::Bytes;
 use bytestring::ByteString;
 use deadpool_postgres::Transaction;
 
@@ -28,12 +27,11 @@ pub(super) struct Batch {
     written: HashMap<Identity, Transition>,
 }
 
-const LOCK: &str = "SELECT tenant, identifier, found FROM krypton_lock($1, $2, $3)";
+const LOCK: &str =
+    "SELECT own_sequence, own_version, found, identifier, tenant FROM krypton_lock($1, $2, $3)";
 
 const HOLDERS: &str = "SELECT i.tenant, i.key, i.unique_identifier FROM unnest($1::text[], $2::bytea[]) AS wanted(tenant, key) \
      JOIN krypton_index i ON i.tenant = wanted.tenant AND i.key = wanted.key AND i.is_name";
-
-const TENANTS: &str = "INSERT INTO krypton_tenants SELECT DISTINCT unnest($1::text[]) ON CONFLICT DO NOTHING";
 
 const INSERT: &str = "INSERT INTO krypton_records (tenant, unique_identifier, sequence, version, record) \
      SELECT * FROM unnest($1::text[], $2::text[], $3::bigint[], $4::bigint[], $5::bytea[]) \
@@ -65,8 +63,8 @@ impl Batch {
         let statement = transaction.prepare_cached(LOCK).await?;
         let mut batch = Self::default();
         for row in transaction.query(&statement, &[&tenants, &of, &identifiers]).await? {
-            let (tenant, identifier): (String, String) = (row.get(0), row.get(1));
-            let found = value::open(&Bytes::from(row.get::<_, Vec<u8>>(2)), &tenant, &identifier);
+            let (identifier, tenant): (String, String) = (row.get(3), row.get(4));
+            let found = super::open(&row, &tenant, &identifier);
             batch.stored.insert((tenant.into(), identifier.into()), found);
         }
         let names: BTreeSet<(ByteString, IndexKey)> = changed(commits)
@@ -144,10 +142,7 @@ impl Batch {
             }
         }
         if !new.is_empty() {
-            let rows = Rows::of(&new);
-            let statement = transaction.prepare_cached(TENANTS).await?;
-            transaction.execute(&statement, &[&rows.tenants]).await?;
-            rows.write(transaction, INSERT).await?;
+            Rows::of(&new).write(transaction, INSERT).await?;
         }
         let (mut old, mut new) = (Entries::default(), Entries::default());
         for Transition { before, after, .. } in self.written.values() {

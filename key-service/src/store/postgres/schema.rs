@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_whole_pages.sql"),
     include_str!("migrations/0004_walk.sql"),
     include_str!("migrations/0005_all_changes.sql"),
+    include_str!("migrations/0006_own_columns.sql"),
 ];
 
 /// Taken while the tables are brought up to date, so that servers that start together do it once: "krypton" in ASCII.

@@ -58,6 +58,9 @@ pub(super) struct Connections {
 const LONGEST_RECONNECT_DELAY_MILLISECONDS: u32 = 1_000;
 const SHORTEST_RECONNECT_DELAY_MILLISECONDS: u32 = 20;
 
+/// Keys that a node looks at in one go.
+const SCANNED_TOGETHER: &str = "1000";
+
 const NOT_IN_TIME: &str = "Redis has not answered in time";
 
 /// What a script answered, after its nonce.
@@ -167,6 +170,41 @@ impl Connections {
             answers.push(self.ask_node(client, &node, name, arguments).await?);
         }
         Ok(answers)
+    }
+
+    /// All keys like a pattern, on every node, a part at a time; some may come twice.
+    ///
+    /// # Errors
+    /// If a node does not answer, or was connected to anew meanwhile: its cursor means nothing then.
+    pub(super) async fn scan(
+        &self,
+        pattern: &str,
+        mut note: impl FnMut(Vec<Value>) + Send,
+    ) -> Result<(), StoreError> {
+        let (client, connected) = (self.client(), self.reconnections());
+        for node in client.active_connections() {
+            let mut cursor = Value::from_static_str("0");
+            loop {
+                let place = cursor.as_string().unwrap_or_default();
+                let arguments = [&*place, "MATCH", pattern, "COUNT", SCANNED_TOGETHER];
+                let answer = self.ask_node(client, &node, "SCAN", &arguments).await;
+                let mut answer =
+                    answer.map_err(|error| self.failed(client, &error))?.into_array().into_iter();
+                if self.reconnections() != connected {
+                    let lost =
+                        "Redis was connected to anew in the middle of a scan, which has to begin again";
+                    return Err(StoreError::Unavailable(lost.to_owned()));
+                }
+                cursor = answer.next().unwrap_or(Value::Null);
+                note(answer.next().map(Value::into_array).unwrap_or_default());
+                match cursor.as_string().as_deref() {
+                    Some("0") => break,
+                    Some(_) => (),
+                    None => return Err(StoreError::Unavailable("Redis gave an unknown answer".to_owned())),
+                }
+            }
+        }
+        Ok(())
     }
 
     async fn ask_node(

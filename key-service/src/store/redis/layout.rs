@@ -16,6 +16,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use super::super::value;
 use crate::port::{IndexKey, StoreError};
@@ -47,6 +48,28 @@ pub(super) fn index(tenant: &str) -> String {
 /// What the keys of a tenant's records begin with.
 pub(super) fn records(tenant: &str) -> String {
     prefix(tenant) + "r:"
+}
+
+/// What the keys of all records are like, for SCAN.
+pub(super) const ALL_RECORDS: &str = "krypton:1:{t.*}:r:*";
+
+/// The tenant of a record by its key; `None` if it is not the key of one.
+pub(super) fn tenant_of(key: &[u8]) -> Option<ByteString> {
+    let rest = key.strip_prefix(b"krypton:1:{t.")?;
+    let (written, rest) = rest.split_at(rest.iter().position(|byte| *byte == b'}')?);
+    rest.strip_prefix(b"}:r:")?;
+    let (mut tenant, mut written) = (Vec::with_capacity(written.len()), written.iter());
+    while let Some(byte) = written.next() {
+        let byte = match byte {
+            b'%' => {
+                let digits = [*written.next()?, *written.next()?];
+                u8::from_str_radix(std::str::from_utf8(&digits).ok()?, 16).ok()?
+            }
+            byte => *byte,
+        };
+        tenant.push(byte);
+    }
+    ByteString::try_from(tenant).ok()
 }
 
 /// The value of a record, whose bytes are `bytes`.
@@ -136,6 +159,19 @@ mod tests {
         assert_eq!(index("acme"), "krypton:1:{t.acme}:index");
         assert_eq!(index("a}:{b%"), "krypton:1:{t.a%7D%3A%7Bb%25}:index");
         assert_eq!(index(""), "krypton:1:{t.}:index");
+    }
+
+    #[test]
+    fn a_key_tells_its_tenant() {
+        for tenant in ["", "acme", "a}:r:{b%", "with space", "\u{1F511}"] {
+            assert_eq!(tenant_of(format!("{}x}}:r:", records(tenant)).as_bytes()).unwrap(), tenant);
+            assert_eq!(tenant_of(index(tenant).as_bytes()), None);
+        }
+        for other in
+            ["", "krypton:1:tenants", "krypton:1:{t.a", "krypton:1:{t.%4}:r:k", "krypton:1:{t.%FF}:r:k"]
+        {
+            assert_eq!(tenant_of(other.as_bytes()), None, "{other}");
+        }
     }
 
     #[test]

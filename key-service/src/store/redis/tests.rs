@@ -8,8 +8,8 @@ use test_servers::{Redis, RedisCluster, RedisOptions};
 
 use super::*;
 use crate::record::index_key;
-use crate::store::StoreUrl;
 use crate::store::suite::{Subject, insert, name, record, replace, store_tests, walked, with};
+use crate::store::{StoreUrl, archive};
 
 async fn open(url: &str) -> RedisStore {
     RedisStore::open(url, StoreMetrics::default()).await.unwrap()
@@ -287,6 +287,24 @@ async fn a_walk_needs_no_index() {
     assert_eq!(store.select("t", None, None, 9).await.unwrap().len(), 0, "the test proves nothing");
     let met = walked(&store, "t", 10).await.into_iter().map(|record| record.unwrap().unique_identifier);
     assert_eq!(met.collect::<HashSet<_>>().len(), 100);
+}
+
+#[tokio::test]
+async fn an_export_needs_neither_index_nor_list_of_tenants() {
+    let redis = Redis::start();
+    let store = open(&redis.url()).await;
+    for tenant in ["t", "u", "a b}"] {
+        for number in 0..700 {
+            store.commit(vec![insert(&record(tenant, &format!("k{number}"), number))]).await.unwrap();
+        }
+    }
+    redis.ask(&format!("DEL {INDEX}"));
+    assert_eq!(store.tenants().await.unwrap().len(), 2, "the test proves nothing");
+    redis.ask("DEL krypton:1:tenants");
+    assert_eq!(store.tenants().await.unwrap().len(), 0, "the test proves nothing");
+    let mut file = Vec::new();
+    archive::export(&store, &mut file, |_| ()).await.unwrap();
+    assert_eq!(archive::verify(&mut &file[..]).unwrap(), 2_100);
 }
 
 #[tokio::test]
