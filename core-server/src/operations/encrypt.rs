@@ -1,7 +1,7 @@
 //! Encrypt: wraps data of a Gateway under an Active L3. The data comes back as an envelope that opens only under the
 //! same L3 and the same Authenticated Encryption Additional Data, an [`ObjectBinding`].
 //!
-//! Once an L3 is open, a wrap reads no store: what it needs to know of the L3 is kept with it.
+//! Once an L3 is open, a wrap reads nothing of the store but whether the object has a tombstone: what it needs to know of the L3 is kept with it.
 
 use std::sync::Arc;
 use std::time::Instant;
