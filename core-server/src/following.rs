@@ -80,9 +80,7 @@ impl Following {
         }
         Ok(async { drop(given_up.join_all().await) })
     }
-}
 
-impl Following {
     /// What the store has of what has changed. A record that cannot be read is nothing to be taken down.
     async fn records(&self, changed: &[Changed]) -> Result<Vec<Arc<Record>>, StoreError> {
         let mut records = Vec::new();
