@@ -33,6 +33,7 @@ use thiserror::Error;
 use crate::chain::{Level, REGION, is_reserved_name};
 use crate::governed::NAMESPACE;
 use crate::metrics::Metrics;
+use crate::persistence::sync_folder;
 
 const FIRST_LINE: &str = "krypton-ledger v1\n";
 const FILE: &str = "ledger";
@@ -125,7 +126,7 @@ impl Ledger {
         if whole == 0 {
             file.write_all(FIRST_LINE.as_bytes()).map_err(failed)?;
         }
-        file.sync_all().and_then(|()| File::open(folder)?.sync_all()).map_err(failed)?;
+        file.sync_all().and_then(|()| sync_folder(&path)).map_err(failed)?;
         let (waiting, file) = (Mutex::default(), Mutex::new(file));
         Ok(Self { path, entries: Mutex::new(entries), waiting, file, metrics })
     }
@@ -349,7 +350,7 @@ fn replace_file(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all())?;
     fs::rename(&draft, path)?;
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    sync_folder(path)
 }
 
 /// Whether an object is closed for good: a tenant or Gateway that is no longer let in, an L3 that opens nothing any more. An

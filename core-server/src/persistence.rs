@@ -1,7 +1,9 @@
-//! Opens the store that the configuration names.
+//! Opens the store that the configuration names, and makes certain what lies beside it.
 
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
+use std::path::Path;
 use std::sync::Arc;
 
 use key_service::port::Store;
@@ -20,4 +22,9 @@ pub(crate) async fn open(config: &Config, metrics: StoreMetrics) -> Result<Arc<d
     }
     let settings = StoreSettings { metrics, ..StoreSettings::new(folder.clone(), Purpose::Core) };
     Ok(store::open(&config.store, &settings).await?)
+}
+
+/// Makes the name of a file in its folder certain: without that, a file that was synchronized may be gone after a power failure.
+pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
+    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }

@@ -15,6 +15,7 @@ use key_service::memory::{LockedMemory, LockedSecret};
 use tokio::time::timeout;
 
 use super::{Plaintext, RootError, RootOfTrust};
+use crate::persistence::sync_folder;
 
 /// Bytes of a name at most.
 const MAXIMUM_NAME_BYTES: usize = 64;
@@ -131,10 +132,6 @@ fn failed(error: CryptoError) -> RootError {
 
 fn unreachable(error: io::Error) -> RootError {
     RootError::Unreachable(error.to_string())
-}
-
-fn sync_folder(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }
 
 #[cfg(test)]
