@@ -14,7 +14,7 @@ use kmip_protocol::Version;
 use kmip_protocol::attribute::{Attribute, AttributeType, Attributes, Name};
 use kmip_protocol::codec::{DateTime, Secret};
 use kmip_protocol::enumeration::{
-    CryptographicAlgorithm, KeyFormatType, NameType, ResultReason, ResultStatus,
+    CryptographicAlgorithm, KeyFormatType, NameType, ObjectType, ResultReason, ResultStatus,
 };
 use kmip_protocol::identifier::UniqueIdentifier;
 use kmip_protocol::key_block::{KeyBlock, KeyValue};
@@ -22,8 +22,8 @@ use kmip_protocol::mask::CryptographicUsageMask;
 use kmip_protocol::message::{RequestHeader, RequestMessage, ResponseMessage};
 use kmip_protocol::object::{self, ManagedObject};
 use kmip_protocol::operation::{
-    GetAttributesRequest, GetAttributesResponse, GetRequest, GetResponse, RegisterRequest, RegisterResponse,
-    Request, Response,
+    CreateRequest, GetAttributesRequest, GetAttributesResponse, GetRequest, GetResponse, RegisterRequest,
+    RegisterResponse, Request, Response,
 };
 use kmip_protocol::version::V2_1;
 use kmip_ttlv::Limits;
@@ -222,6 +222,16 @@ pub(crate) fn principal(tenant: &'static str) -> Principal {
 
 pub(crate) fn id(unique_identifier: &ByteString) -> Option<UniqueIdentifier> {
     Some(unique_identifier.clone().into())
+}
+
+/// Create of an AES key of 256 bits.
+pub(crate) fn create_request() -> Request {
+    let attributes = Attributes::new([
+        Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Aes),
+        Attribute::CryptographicLength(256),
+    ]);
+    let object_type = ObjectType::SymmetricKey;
+    CreateRequest { object_type, attributes, protection_storage_masks: None }.into()
 }
 
 pub(crate) fn get_request(unique_identifier: &ByteString) -> GetRequest {

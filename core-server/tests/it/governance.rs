@@ -70,14 +70,20 @@ const NARROW: &str = "@id(\"narrow-secret-id\") permit (principal == Krypton::Ga
 
 const EVERYTHING: &str = "permit (principal, action, resource);\n";
 
+/// Two tenants, and a second service `mail` of the first: the policies here tell all three apart.
+async fn provision_two(operator: &Party) -> (Chain, Chain, ByteString) {
+    let (acme, globex) = (operator.provision("acme").await, operator.provision("globex").await);
+    let mail = operator.create_l3(&acme.l2, "mail").await.unwrap();
+    operator.activate(&mail).await.unwrap();
+    (acme, globex, mail)
+}
+
 #[tokio::test]
 async fn a_stolen_certificate_opens_what_the_policy_says_and_nothing_else() {
     let headquarters = Headquarters::new();
     let rig = Rig::start_with(&headquarters.trusted(false)).await;
     let operator = rig.operator();
-    let (acme, globex) = (operator.provision("acme").await, operator.provision("globex").await);
-    let mail = operator.create_l3(&acme.l2, "mail").await.unwrap();
-    operator.activate(&mail).await.unwrap();
+    let (acme, globex, mail) = provision_two(&operator).await;
     let gateway = rig.gateway("both-gateway");
     // The built-in policies are in force: what the configuration has is open.
     let mut blobs = Vec::new();
@@ -145,9 +151,7 @@ async fn the_configuration_is_the_outer_wall() {
     let headquarters = Headquarters::new();
     let rig = Rig::start_with(&headquarters.trusted(false)).await;
     let operator = rig.operator();
-    let (acme, globex) = (operator.provision("acme").await, operator.provision("globex").await);
-    let mail = operator.create_l3(&acme.l2, "mail").await.unwrap();
-    operator.activate(&mail).await.unwrap();
+    let (acme, globex, mail) = provision_two(&operator).await;
     apply(&operator, &headquarters.bundle(1, EVERYTHING)).await.unwrap();
     let gateway = rig.gateway("mail-gateway");
     gateway.wrap(&mail, &object(), b"x").await.unwrap();

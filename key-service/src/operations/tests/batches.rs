@@ -3,18 +3,17 @@
 use bytestring::ByteString;
 use kmip_protocol::attribute::{Attribute, Attributes};
 use kmip_protocol::enumeration::{
-    BatchErrorContinuationOption, CryptographicAlgorithm, KeyFormatType, ObjectType, ResultReason,
-    ResultStatus, SecretDataType,
+    BatchErrorContinuationOption, KeyFormatType, ObjectType, ResultReason, ResultStatus, SecretDataType,
 };
 use kmip_protocol::message::{RequestHeader, RequestMessage, ResponseBatchItem, ResponseMessage};
 use kmip_protocol::object::{ManagedObject, SecretData};
-use kmip_protocol::operation::{CreateRequest, LocateRequest, LocateResponse, Request};
+use kmip_protocol::operation::{LocateRequest, LocateResponse, Request};
 use kmip_protocol::version::V2_1;
 use kmip_ttlv::Limits;
 
 use crate::batch;
 use crate::service::ServiceSettings;
-use crate::testing::{Server, block, get_request};
+use crate::testing::{Server, block, create_request, get_request};
 
 const LARGE_BYTES: usize = 10_000;
 
@@ -26,15 +25,6 @@ async fn large_object(server: &Server) -> ByteString {
     let key_block = block(KeyFormatType::Raw, None, &[7; LARGE_BYTES]);
     let secret = SecretData { secret_data_type: SecretDataType::Seed, key_block };
     server.register(ManagedObject::SecretData(secret), []).await
-}
-
-fn create() -> Request {
-    let attributes = Attributes::new([
-        Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Aes),
-        Attribute::CryptographicLength(256),
-    ]);
-    let object_type = ObjectType::SymmetricKey;
-    CreateRequest { object_type, attributes, protection_storage_masks: None }.into()
 }
 
 /// The answers to a batch that goes on after failures, and the bytes of the response.
@@ -77,7 +67,7 @@ async fn a_response_is_bounded_and_small_answers_survive() {
     let server = server(32 * 1024);
     let large = large_object(&server).await;
     let get = || Request::from(get_request(&large));
-    let requests: Vec<Request> = (0..64).map(|_| get()).chain([create()]).collect();
+    let requests: Vec<Request> = (0..64).map(|_| get()).chain([create_request()]).collect();
     let (items, length) = send(&server, None, CONTINUE, &requests).await;
     let served = items.iter().filter(|item| item.result_status == ResultStatus::Success).count();
     assert!(length <= 32 * 1024, "{length} bytes");
@@ -90,18 +80,18 @@ async fn a_response_is_bounded_and_small_answers_survive() {
 async fn the_client_s_bound_fails_what_does_not_fit_before_it_is_done() {
     let server = server(1 << 20);
     let large = large_object(&server).await;
-    let requests = [create(), get_request(&large).into(), create()];
+    let requests = [create_request(), get_request(&large).into(), create_request()];
     let (items, length) = send(&server, Some(2_000), CONTINUE, &requests).await;
     assert!(length <= 2_000, "{length} bytes");
     assert_eq!(outcomes(&items), [None, TOO_LARGE, None]);
     assert_eq!(keys(&server).await, 2);
 
-    let (items, _) = send(&server, Some(64), CONTINUE, &[create()]).await;
+    let (items, _) = send(&server, Some(64), CONTINUE, &[create_request()]).await;
     assert_eq!(outcomes(&items), [TOO_LARGE]);
     assert_eq!(keys(&server).await, 2, "what was not answered was done");
 
     let undo = BatchErrorContinuationOption::Undo;
-    let (items, _) = send(&server, Some(2_000), undo, &[create(), get_request(&large).into()]).await;
+    let (items, _) = send(&server, Some(2_000), undo, &[create_request(), get_request(&large).into()]).await;
     assert_eq!(items[0].result_status, ResultStatus::OperationUndone);
     assert_eq!(keys(&server).await, 2);
 }
@@ -112,10 +102,10 @@ async fn a_single_answer_is_bounded_too() {
     let large = large_object(&server).await;
     let (items, _) = send(&server, None, CONTINUE, &[get_request(&large).into()]).await;
     assert_eq!(outcomes(&items), [TOO_LARGE]);
-    let (items, length) = send(&server, Some(1 << 20), CONTINUE, &[create()]).await;
+    let (items, length) = send(&server, Some(1 << 20), CONTINUE, &[create_request()]).await;
     assert_eq!(outcomes(&items), [None]);
     // The room for a failure is no part of what a success may take.
     let exact = i32::try_from(length).unwrap() + 512;
-    let (items, _) = send(&server, Some(exact), CONTINUE, &[create()]).await;
+    let (items, _) = send(&server, Some(exact), CONTINUE, &[create_request()]).await;
     assert_eq!(outcomes(&items), [None]);
 }

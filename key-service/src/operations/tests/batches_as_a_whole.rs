@@ -9,7 +9,7 @@ use kmip_protocol::enumeration::{
     BatchErrorContinuationOption, CryptographicAlgorithm, ObjectType, ResultReason, ResultStatus,
 };
 use kmip_protocol::message::{RequestHeader, RequestMessage, ResponseBatchItem, ResponseMessage};
-use kmip_protocol::operation::{CreateRequest, DestroyRequest, LocateRequest, LocateResponse, Request};
+use kmip_protocol::operation::{DestroyRequest, LocateRequest, LocateResponse, Request};
 use kmip_protocol::version::V2_1;
 use kmip_ttlv::Limits;
 
@@ -17,7 +17,7 @@ use super::streaming::{first_part, key};
 use crate::audit_log::MemoryAudit;
 use crate::batch;
 use crate::port::{Change, Outcome, Store, StoreError};
-use crate::testing::{Server, id, symmetric_key};
+use crate::testing::{Server, create_request, id, symmetric_key};
 
 /// A store in which somebody else is faster, so many times. So does the gate behave that closes behind an L3.
 struct Contested {
@@ -83,15 +83,6 @@ impl Rig {
     }
 }
 
-fn create() -> Request {
-    let attributes = Attributes::new([
-        Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Aes),
-        Attribute::CryptographicLength(256),
-    ]);
-    let object_type = ObjectType::SymmetricKey;
-    CreateRequest { object_type, attributes, protection_storage_masks: None }.into()
-}
-
 const FAILED: Outcome = Outcome::Failure(ResultReason::GeneralFailure);
 
 #[tokio::test]
@@ -100,7 +91,7 @@ async fn it_is_tried_again_and_each_intent_has_its_outcome() {
     let old = rig.server.register(symmetric_key(CryptographicAlgorithm::Aes, &[1; 16]), []).await;
     rig.store.conflicts.store(2, Ordering::Relaxed);
     let destroy = DestroyRequest { unique_identifier: id(&old) };
-    let items = rig.undo_batch(&[create(), destroy.into(), create()]).await;
+    let items = rig.undo_batch(&[create_request(), destroy.into(), create_request()]).await;
     assert!(items.iter().all(|item| item.result_status == ResultStatus::Success), "{items:?}");
     assert_eq!(rig.keys().await, 2, "what was not committed is there, or what was destroyed");
     assert_eq!(rig.outcomes("Create"), [Outcome::Success; 2]);
@@ -113,7 +104,7 @@ async fn it_is_tried_again_and_each_intent_has_its_outcome() {
 async fn one_that_never_comes_through_fails_and_says_that_it_may_be_tried_again() {
     let rig = Rig::new();
     rig.store.conflicts.store(usize::MAX, Ordering::Relaxed);
-    let items = rig.undo_batch(&[create(), create()]).await;
+    let items = rig.undo_batch(&[create_request(), create_request()]).await;
     for item in &items {
         assert_eq!(item.result_reason, Some(ResultReason::GeneralFailure));
         assert!(item.result_message.as_deref().is_some_and(|message| message.contains("try again")));
@@ -129,7 +120,7 @@ async fn one_that_has_begun_an_operation_in_parts_is_not_tried_again() {
     let rig = Rig::new();
     let key = key(&rig.server).await;
     rig.store.conflicts.store(1, Ordering::Relaxed);
-    let items = rig.undo_batch(&[create(), first_part(&key).into()]).await;
+    let items = rig.undo_batch(&[create_request(), first_part(&key).into()]).await;
     for item in &items {
         assert_eq!(item.result_reason, Some(ResultReason::GeneralFailure));
         assert!(item.result_message.as_deref().is_some_and(|message| message.contains("try again")));
@@ -160,6 +151,6 @@ async fn what_is_withheld_is_recorded_as_it_was_answered() {
     assert_eq!(rig.outcomes("Get").last(), Some(&Outcome::Success));
     // A change that was made and not answered has been made.
     rig.server.may_use(0);
-    assert_eq!(rig.server.refused(create()).await, ResultReason::PermissionDenied);
+    assert_eq!(rig.server.refused(create_request()).await, ResultReason::PermissionDenied);
     assert_eq!(rig.outcomes("Create"), [Outcome::Success, refused]);
 }
