@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use bytestring::ByteString;
 use key_service::chain::{POLICY_DIGEST, POLICY_OBJECT, POLICY_VERSION, own_value};
+use key_service::durable_files::{self, Readers};
 use key_service::port::{Change, Store, StoreError};
 use key_service::record::Record;
 use kmip_protocol::attribute::Attribute;
@@ -33,7 +34,6 @@ use thiserror::Error;
 use crate::chain::{Level, REGION, is_reserved_name};
 use crate::governed::NAMESPACE;
 use crate::metrics::Metrics;
-use crate::persistence::sync_folder;
 
 const FIRST_LINE: &str = "krypton-ledger v1\n";
 const FILE: &str = "ledger";
@@ -126,7 +126,7 @@ impl Ledger {
         if whole == 0 {
             file.write_all(FIRST_LINE.as_bytes()).map_err(failed)?;
         }
-        file.sync_all().and_then(|()| sync_folder(&path)).map_err(failed)?;
+        file.sync_all().and_then(|()| durable_files::synchronize_name(&path)).map_err(failed)?;
         let (waiting, file) = (Mutex::default(), Mutex::new(file));
         Ok(Self { path, entries: Mutex::new(entries), waiting, file, metrics })
     }
@@ -269,7 +269,8 @@ impl Ledger {
         if self.policy().as_ref() != Some(mark) || self.kept_policy().is_some_and(|kept| kept == note) {
             return;
         }
-        if let Err(error) = replace_file(&self.path.with_file_name(KEPT_POLICY), note) {
+        let path = self.path.with_file_name(KEPT_POLICY);
+        if let Err(error) = durable_files::replace(&path, Readers::Owner, note.as_bytes()) {
             self.metrics.ledger_failures.inc();
             tracing::error!(file = KEPT_POLICY, %error, "the policy cannot be kept beside the ledger");
         }
@@ -342,15 +343,6 @@ fn append(file: &mut File, lines: &str) -> io::Result<()> {
         file.set_len(before)?;
     }
     written
-}
-
-/// Puts a file in the place of another as a whole, durably.
-fn replace_file(path: &Path, text: &str) -> io::Result<()> {
-    let draft = path.with_extension("new");
-    let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all())?;
-    fs::rename(&draft, path)?;
-    sync_folder(path)
 }
 
 /// Whether an object is closed for good: a tenant or Gateway that is no longer let in, an L3 that opens nothing any more. An

@@ -1,11 +1,8 @@
-//! Opens the store that the configuration names, and makes certain what lies beside it.
+//! Opens the store that the configuration names.
 
-use std::fs::{DirBuilder, File};
-use std::io;
-use std::os::unix::fs::DirBuilderExt;
-use std::path::Path;
 use std::sync::Arc;
 
+use key_service::durable_files;
 use key_service::port::Store;
 use key_service::store::{self, Purpose, StoreMetrics, StoreSettings};
 
@@ -16,15 +13,10 @@ use crate::server::StartError;
 /// checked.
 pub(crate) async fn open(config: &Config, metrics: StoreMetrics) -> Result<Arc<dyn Store>, StartError> {
     let folder = &config.state_directory;
-    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(StartError::State)?;
+    durable_files::make_folder(folder).map_err(StartError::State)?;
     if !config.store.is_durable() {
         tracing::warn!(store = %config.store, "the chain is kept in memory only: it ends with the process");
     }
     let settings = StoreSettings { metrics, ..StoreSettings::new(folder.clone(), Purpose::Core) };
     Ok(store::open(&config.store, &settings).await?)
-}
-
-/// Makes the name of a file in its folder certain: without that, a file that was synchronized may be gone after a power failure.
-pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
 }

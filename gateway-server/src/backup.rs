@@ -6,6 +6,7 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use key_service::durable_files;
 use key_service::port::{Store, StoreError};
 use key_service::store::archive::{self, ArchiveError};
 use key_service::store::{OpenError, StoreMetrics};
@@ -73,7 +74,10 @@ pub async fn export(config: &Config, path: &Path) -> Result<(), BackupError> {
     let exported = archive::export(&*store, &mut file, |records| tell(&format!("{records} records written")));
     let moved = exported.await.map_err(|error| BackupError::Archive { path: partial.clone(), error })?;
     let file = file.into_inner().map_err(|error| file_error(error.into_error()))?;
-    file.sync_all().and_then(|()| std::fs::rename(&partial, path)).map_err(file_error)?;
+    file.sync_all()
+        .and_then(|()| std::fs::rename(&partial, path))
+        .and_then(|()| durable_files::synchronize_name(path))
+        .map_err(file_error)?;
     tell(&format!("{} records exported to {}", moved.records, path.display()));
     Ok(())
 }

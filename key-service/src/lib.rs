@@ -11,7 +11,8 @@
 //! * [`port`]: storage, sealing, time, randomness, audit; [`store`]: the stores.
 //! * [`audit_log`]: what happened, for good, and receipts of it; [`auditing`]: what is recorded of requests.
 //! * [`lease`]: why a Revoke means revoked; [`region`]: with several Cores, too.
-//! * [`crypto`]: the only module that names a cryptography library; [`memory`]: locked memory.
+//! * [`crypto`]: the only module that names a cryptography library; [`memory`]: locked memory; [`durable_files`]: files that are there
+//!   whole or not at all.
 
 #![deny(unsafe_code)]
 
@@ -24,6 +25,7 @@ pub mod chain;
 pub mod context;
 pub mod creation;
 pub mod crypto;
+pub mod durable_files;
 pub mod fault;
 pub mod guard;
 mod index;

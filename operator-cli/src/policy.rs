@@ -3,9 +3,8 @@
 
 pub mod trial;
 
-use std::fs::{self, OpenOptions};
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::fs;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -15,6 +14,7 @@ use key_service::audit_log::SigningKey;
 use key_service::chain::{
     POLICY_BUNDLE, POLICY_DATA_TYPE, POLICY_DIGEST, POLICY_OBJECT, POLICY_SIGNER, POLICY_VERSION, own_value,
 };
+use key_service::durable_files::{self, Readers};
 use key_service::port::SystemEntropy;
 use kmip_protocol::attribute::Attributes;
 use kmip_protocol::codec::Secret;
@@ -196,13 +196,7 @@ fn keygen(name: &str, out: &Path, json: bool) -> Result<ExitCode, Error> {
     let unfit = |error: key_service::audit_log::NoteError| Error::Option(error.to_string());
     let key = SigningKey::generate(name, &SystemEntropy::new()).map_err(unfit)?;
     let secret = key.encode().map_err(unfit)?;
-    let written = OpenOptions::new()
-        .write(true)
-        .create_new(true)
-        .mode(0o600)
-        .open(out)
-        .and_then(|mut file| file.write_all(&secret).and_then(|()| file.sync_all()));
-    written.map_err(|error| match error.kind() {
+    durable_files::create(out, Readers::Owner, &secret).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists => {
             Error::Option(format!("{} is there already: keys are not overwritten", out.display()))
         }

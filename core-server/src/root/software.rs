@@ -1,9 +1,8 @@
 //! The root `software:NAME`: a key in a file, for development. The file is read for each use and never kept, so that
 //! taking it away works like taking away a token. A file that does not answer (a mount that hangs) is waited for like a token.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,11 +10,11 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use key_service::crypto::{self, CryptoError, Entropy, SEALING_KEY_BYTES, SystemEntropy};
+use key_service::durable_files::{self, Readers};
 use key_service::memory::{LockedMemory, LockedSecret};
 use tokio::time::timeout;
 
 use super::{Plaintext, RootError, RootOfTrust};
-use crate::persistence::sync_folder;
 
 /// Bytes of a name at most.
 const MAXIMUM_NAME_BYTES: usize = 64;
@@ -49,26 +48,17 @@ impl SoftwareRoot {
         if self.path.exists() {
             return Ok(());
         }
-        let mut suffix = [0; 8];
-        self.entropy.fill(&mut suffix).map_err(failed)?;
-        let draft = self.path.with_extension(format!("{:016x}", u64::from_be_bytes(suffix)));
-        let made = self.write(&draft).and_then(|()| match fs::hard_link(&draft, &self.path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-            linked => linked,
-        });
-        // The draft was a second name of the key, or nothing.
-        let _ = fs::remove_file(&draft);
-        made.and_then(|()| sync_folder(&self.path)).map_err(unreachable)
-    }
-
-    fn write(&self, path: &Path) -> io::Result<()> {
-        if let Some(folder) = path.parent() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        if let Some(folder) = self.path.parent() {
+            durable_files::make_folder(folder).map_err(unreachable)?;
         }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
-        let key = self.memory.try_build(SEALING_KEY_BYTES, |slot| self.entropy.fill(slot).map_err(failed));
-        file.write_all(key.map_err(io::Error::other)?.expose())?;
-        file.sync_all()
+        let key = self.memory.try_build(SEALING_KEY_BYTES, |slot| self.entropy.fill(slot).map_err(failed))?;
+        match durable_files::create(&self.path, Readers::Owner, key.expose()) {
+            // That of the other one, whose name may not be certain yet.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                durable_files::synchronize_name(&self.path).map_err(unreachable)
+            }
+            created => created.map_err(unreachable),
+        }
     }
 
     /// The key, from its file into locked memory.
@@ -138,6 +128,7 @@ fn unreachable(error: io::Error) -> RootError {
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     use key_service::memory::MemoryKind;

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::entries::Entries;
-use super::files;
 use super::tiles::decode_entry;
+use crate::durable_files::{self, Readers};
 
 const MAGIC: &[u8] = b"krypton audit journal 1\n";
 const HEADER_BYTES: usize = MAGIC.len() + 8;
@@ -32,7 +32,7 @@ impl Journal {
     /// Replaces the journal by one that begins after `base` entries with this group.
     pub(super) fn replace(directory: &Path, base: u64, group: &[u8]) -> io::Result<Self> {
         let content = [MAGIC, &base.to_be_bytes(), group].concat();
-        Ok(Self { file: files::replace_durably(&Self::path(directory), &content)? })
+        Ok(Self { file: durable_files::replace(&Self::path(directory), Readers::Everybody, &content)? })
     }
 
     /// Adds a group and makes it durable. After an error nobody knows what the file holds: replace the journal.

@@ -16,7 +16,6 @@ use zeroize::Zeroizing;
 use super::entries::Entries;
 use super::entry::ServerKind;
 use super::error::LogError;
-use super::files;
 use super::index::Index;
 use super::note::{NoteError, SigningKey, VerifierKey};
 use super::opentelemetry::Exporter;
@@ -29,6 +28,7 @@ use super::statistics::{AuditMetrics, Statistics};
 use super::work::Work;
 use super::writer::Writer;
 use crate::crypto::{CryptoError, Entropy, SystemEntropy};
+use crate::durable_files::{self, Readers};
 use crate::port::{Audit, AuditError, Event};
 
 /// An append-only log of events, signed, open for more.
@@ -96,7 +96,7 @@ impl AuditLog {
         uses: Uses,
         records: Option<&Path>,
     ) -> Result<Self, LogError> {
-        files::create_directory(directory).map_err(LogError::at(directory))?;
+        durable_files::make_folder(directory).map_err(LogError::at(directory))?;
         let lock = lock(directory)?;
         let key = key(recovery::exists(directory)?)?;
         let verifier = key.verifier().clone();
@@ -268,7 +268,7 @@ fn signing_key(
 ) -> Result<SigningKey, LogError> {
     let refuse = |reason: String| LogError::Key { path: path.to_owned(), reason };
     let invalid = |error: NoteError| refuse(error.to_string());
-    let key = match files::read(path).map_err(LogError::at(path))?.map(Zeroizing::new) {
+    let key = match durable_files::read(path).map_err(LogError::at(path))?.map(Zeroizing::new) {
         Some(text) => {
             let mode = fs::metadata(path).map_err(LogError::at(path))?.permissions().mode();
             if mode & 0o077 != 0 {
@@ -283,7 +283,8 @@ fn signing_key(
             let made = origin.is_none().then(|| new_origin(server, &entropy)).transpose();
             let made = made.map_err(|error| refuse(error.to_string()))?.unwrap_or_default();
             let key = SigningKey::generate(origin.unwrap_or(&made), &entropy).map_err(invalid)?;
-            files::create_secret(path, &key.encode().map_err(invalid)?).map_err(LogError::at(path))?;
+            let text = key.encode().map_err(invalid)?;
+            durable_files::create(path, Readers::Owner, &text).map_err(LogError::at(path))?;
             key
         }
     };
@@ -294,8 +295,10 @@ fn signing_key(
     }
     let mut public = path.as_os_str().to_owned();
     public.push(".pub");
-    let content = format!("{}\n", key.verifier());
-    files::replace(Path::new(&public), content.as_bytes()).map_err(LogError::at(Path::new(&public)))?;
+    let (public, content) = (Path::new(&public), format!("{}\n", key.verifier()));
+    // Written again at every start.
+    durable_files::replace_for_now(public, Readers::Everybody, content.as_bytes())
+        .map_err(LogError::at(public))?;
     Ok(key)
 }
 

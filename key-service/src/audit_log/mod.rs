@@ -14,7 +14,6 @@ mod checkpoint;
 mod entries;
 mod entry;
 mod error;
-mod files;
 mod index;
 mod journal;
 mod left_open;

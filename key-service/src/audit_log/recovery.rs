@@ -9,12 +9,12 @@ use std::path::Path;
 use super::checkpoint::SignedCheckpoint;
 use super::entries::Entries;
 use super::error::LogError;
-use super::files;
 use super::journal::{Group, Journal, Replay};
 use super::merkle::{FullTile, Hash, TILE_WIDTH, Tree, leaf_hash};
 use super::note::VerifierKey;
 use super::tiles::{Tiles, encode_tile};
 use super::verification;
+use crate::durable_files::{self, Readers};
 
 /// Bytes that a disk writes at once, or not at all.
 const SECTOR_BYTES: usize = 512;
@@ -60,7 +60,7 @@ pub(super) fn recover(
 /// Reads the journal over the tiles before it.
 fn replay(directory: &Path, tiles: &Tiles, key: &VerifierKey) -> Result<Recovered, LogError> {
     let path = Journal::path(directory);
-    let content = files::read(&path).map_err(LogError::at(&path))?;
+    let content = durable_files::read(&path).map_err(LogError::at(&path))?;
     let content = content.ok_or_else(|| LogError::damaged(&path, "the file is missing"))?;
     let replay = Replay::new(content).filter(|replay| replay.base % TILE_WIDTH == 0);
     let mut replay = replay.ok_or_else(|| LogError::damaged(&path, "this is not a journal"))?;
@@ -114,7 +114,7 @@ fn count(bytes: &[u8], pattern: &str) -> usize {
 /// That the log goes on from the checkpoint that was published.
 fn check_published(tiles: &Tiles, key: &VerifierKey, recovered: &Recovered) -> Result<(), LogError> {
     let path = tiles.checkpoint_path();
-    let content = files::read(&path).map_err(LogError::at(&path))?.unwrap_or_default();
+    let content = durable_files::read(&path).map_err(LogError::at(&path))?.unwrap_or_default();
     // Published without synchronization, it may be empty after a power failure. The journal has a later one.
     if content.is_empty() {
         return Ok(());
@@ -166,7 +166,7 @@ fn check_tail(tiles: &Tiles, recovered: &Recovered) -> Result<(), LogError> {
 }
 
 fn check_file(path: &Path, expected: impl FnOnce() -> Vec<u8>) -> Result<(), LogError> {
-    let Some(content) = files::read(path).map_err(LogError::at(path))? else { return Ok(()) };
+    let Some(content) = durable_files::read(path).map_err(LogError::at(path))? else { return Ok(()) };
     let expected = expected();
     if content == expected {
         return Ok(());
@@ -175,7 +175,7 @@ fn check_file(path: &Path, expected: impl FnOnce() -> Vec<u8>) -> Result<(), Log
         return Err(LogError::damaged(path, "it is not what the checkpoint covers"));
     }
     tracing::warn!(path = %path.display(), "a torn file of the audit log is written again");
-    files::replace(path, &expected).map(drop).map_err(LogError::at(path))
+    durable_files::replace_for_now(path, Readers::Everybody, &expected).map(drop).map_err(LogError::at(path))
 }
 
 /// Whether a power failure can have made this of a file: some of its sectors were not written, or its end.

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::{self, JoinHandle};
 
 use super::error::LogError;
-use super::files;
+use crate::durable_files;
 
 /// Files that are synchronized at a time. A file system that is asked for several at once makes them certain with one write of its
 /// own journal.
@@ -68,5 +68,5 @@ fn synchronize(directory: &Path, files: &[PathBuf]) -> Result<(), LogError> {
 }
 
 fn synchronize_file(path: &Path) -> Result<(), LogError> {
-    files::synchronize(path).map_err(LogError::at(path))
+    durable_files::synchronize(path).map_err(LogError::at(path))
 }

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use bytes::Bytes;
 
 use super::error::LogError;
-use super::files;
 use super::merkle::{Hash, Nodes, TILE_WIDTH, Tree, root_of};
+use crate::durable_files;
 
 const HASH_BYTES: usize = 32;
 const FULL_TILE_BYTES: u64 = TILE_WIDTH * HASH_BYTES as u64;
@@ -77,7 +77,7 @@ impl Tiles {
     ) -> Result<(PathBuf, Vec<u8>, u64), LogError> {
         for width in [width, TILE_WIDTH] {
             let path = path(width);
-            if let Some(content) = files::read(&path).map_err(LogError::at(&path))? {
+            if let Some(content) = durable_files::read(&path).map_err(LogError::at(&path))? {
                 return Ok((path, content, width));
             }
         }

@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use super::checkpoint::SignedCheckpoint;
 use super::entries::Entries;
 use super::error::LogError;
-use super::files;
 use super::journal::{Journal, encode_group};
 use super::merkle::{FullTile, TILE_WIDTH, Tree, leaf_hash};
 use super::note::SigningKey;
@@ -19,6 +18,7 @@ use super::recovery::{self, Recovered};
 use super::settings::AuditLogSettings;
 use super::settling::Settling;
 use super::tiles::{Tiles, encode_tile};
+use crate::durable_files::{self, Readers};
 use crate::port::AuditError;
 
 /// Bytes of entries that the journal holds before its tiles are made certain.
@@ -199,7 +199,7 @@ impl Writer {
         self.write_full()?;
         self.write_partial()?;
         let path = self.tiles.checkpoint_path();
-        files::replace(&path, self.signed.as_str().as_bytes()).map_err(LogError::at(&path))?;
+        write_file(&path, self.signed.as_str().as_bytes())?;
         self.published = Some(self.tree.size());
         Ok(())
     }
@@ -251,10 +251,9 @@ fn exists(path: &Path) -> Result<bool, LogError> {
 
 fn write_file(path: &Path, content: &[u8]) -> Result<(), LogError> {
     if let Some(parent) = path.parent() {
-        files::create_directory(parent).map_err(LogError::at(parent))?;
+        durable_files::make_folder(parent).map_err(LogError::at(parent))?;
     }
-    files::replace(path, content).map_err(LogError::at(path))?;
-    Ok(())
+    durable_files::replace_for_now(path, Readers::Everybody, content).map(drop).map_err(LogError::at(path))
 }
 
 /// Writes what is complete, and removes its incomplete forms.

@@ -22,6 +22,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::transition::Prepared;
 use super::{OpenError, value};
+use crate::durable_files;
 use crate::port::{Bookmark, Change, IndexKey, Position, Store, StoreError, Stretch};
 use crate::record::Record;
 use cache::{Cache, Lookup};
@@ -84,7 +85,7 @@ impl EmbeddedStore {
     /// says.
     pub fn open(directory: &Path, limits: EmbeddedLimits) -> Result<Self, OpenError> {
         let file_error = |error| OpenError::file(directory, error);
-        file::make_directory(directory).map_err(file_error)?;
+        durable_files::make_folder(directory).map_err(file_error)?;
         let lock = writer::lock(&directory.join(file::LOCK)).map_err(file_error)?;
         let lock = lock.ok_or_else(|| OpenError::InUse(directory.to_owned()))?;
         let (database, progress, anchor) = file::open(directory, &limits)?;

@@ -7,10 +7,11 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 use key_service::audit_log::{NoteError, SigningKey};
+use key_service::durable_files::Readers;
 use key_service::port::SystemEntropy;
 use zeroize::Zeroizing;
 
-use super::pki::write_file;
+use super::pki::replace;
 use crate::error::Error;
 
 /// The name of the key, as bundles tell who signed them.
@@ -50,13 +51,13 @@ impl Headquarters {
             Ok(text) => SigningKey::parse(&text).map_err(unfit)?,
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 let key = SigningKey::generate(NAME, &SystemEntropy::new()).map_err(unfit)?;
-                write_file(&path, &key.encode().map_err(unfit)?, 0o600)?;
+                replace(&path, Readers::Owner, &key.encode().map_err(unfit)?)?;
                 key
             }
             Err(error) => return Err(Error::file("read", &path)(error)),
         };
         let trusted = key.verifier().to_string();
-        write_file(&self.trusted_key(), format!("{trusted}\n").as_bytes(), 0o644)?;
+        replace(&self.trusted_key(), Readers::Everybody, format!("{trusted}\n").as_bytes())?;
         Ok(trusted)
     }
 }

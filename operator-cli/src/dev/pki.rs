@@ -3,12 +3,11 @@
 //! What is there and good for a while is kept, so that clients need not be told anew. The authority's key stays in the folder too:
 //! this is for development, and says so in its name.
 
-use std::fs::{self, OpenOptions};
-use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use key_service::durable_files::{self, Readers};
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
     KeyUsagePurpose, SerialNumber,
@@ -195,18 +194,13 @@ fn is_good(files: &Credential) -> bool {
 
 fn write(files: &Credential, certificate: &str, key: &KeyPair) -> Result<(), Error> {
     // The key first: a certificate without its key would pass for complete at the next start.
-    write_file(&files.key, key.serialize_pem().as_bytes(), 0o600)?;
-    write_file(&files.certificate, certificate.as_bytes(), 0o644)
+    replace(&files.key, Readers::Owner, key.serialize_pem().as_bytes())?;
+    replace(&files.certificate, Readers::Everybody, certificate.as_bytes())
 }
 
 /// Replaces the file as a whole: a key is never readable by others, not even for a moment.
-pub(super) fn write_file(path: &Path, content: &[u8], mode: u32) -> Result<(), Error> {
-    let draft = path.with_extension("new");
-    let _ = fs::remove_file(&draft);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&draft);
-    let written = file.as_mut().map_err(|error| std::io::Error::new(error.kind(), error.to_string()));
-    written.and_then(|file| file.write_all(content)).map_err(Error::file("write", &draft))?;
-    fs::rename(&draft, path).map_err(Error::file("write", path))
+pub(super) fn replace(path: &Path, readers: Readers, content: &[u8]) -> Result<(), Error> {
+    durable_files::replace(path, readers, content).map(drop).map_err(Error::file("write", path))
 }
 
 #[cfg(test)]

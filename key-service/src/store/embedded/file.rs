@@ -19,6 +19,7 @@ use super::layout::{
     self, FORMAT, FORMAT_WITHOUT_INDEX_VERSION, INDEX, META, META_FORMAT, META_INDEX, Progress, RECORDS,
     Tables,
 };
+use crate::durable_files;
 use crate::port::StoreError;
 use crate::record::INDEX_VERSION;
 use crate::store::OpenError;
@@ -75,7 +76,9 @@ fn create_database(directory: &Path, limits: &EmbeddedLimits) -> Result<(), Open
     })
     .and_then(|()| Ok(database.close()?))
     .map_err(|error| OpenError::damaged(&path, error))?;
-    fs::rename(&path, directory.join(DATABASE)).and_then(|()| sync_directory(directory)).map_err(file_error)
+    fs::rename(&path, directory.join(DATABASE))
+        .and_then(|()| durable_files::synchronize(directory))
+        .map_err(file_error)
 }
 
 /// Opens an existing database and checks that it is what a store left.
@@ -188,7 +191,7 @@ pub(super) fn copy(
     DirBuilder::new().mode(0o700).create(partial).map_err(|error| OpenError::file(partial, error))?;
     let copied = copy_into(source, partial, limits).and_then(|()| {
         fs::rename(partial, target).map_err(file_error)?;
-        sync_directory(target.parent().unwrap_or(Path::new("."))).map_err(file_error)
+        durable_files::synchronize_name(target).map_err(file_error)
     });
     if copied.is_err() {
         let _ = fs::remove_dir_all(partial);
@@ -205,7 +208,7 @@ fn copy_into(source: &ReadTransaction, directory: &Path, limits: &EmbeddedLimits
     database.close().map_err(|error| open_error(&path, error))?;
     let anchor = Anchor::create(&directory.join(ANCHOR), progress);
     anchor.map_err(|error| OpenError::file(directory, error))?;
-    sync_directory(directory).map_err(|error| OpenError::file(directory, error))
+    durable_files::synchronize(directory).map_err(|error| OpenError::file(directory, error))
 }
 
 fn copy_rows(source: &ReadTransaction, target: &Database) -> Result<Progress, redb::Error> {
@@ -231,18 +234,9 @@ fn copy_rows(source: &ReadTransaction, target: &Database) -> Result<Progress, re
     Ok(progress)
 }
 
-/// Makes the directory, if need be, for its owner alone.
-pub(super) fn make_directory(directory: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(directory)
-}
-
 /// Opens a file, or makes it, for its owner alone.
 pub(super) fn owner_only(path: &Path) -> io::Result<File> {
     OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
-}
-
-fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
 }
 
 /// Bytes that the disk has left; all of them if it does not say.
