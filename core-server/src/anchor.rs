@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use key_service::memory::LockedSecret;
 use kmip_protocol::codec::DateTime;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::metrics::Metrics;
+use crate::openings::{Closed, Opened, Opening};
 use crate::root::{RootError, RootOfTrust};
 
 /// How long one anchor is waited for before the next one is asked as well.
@@ -36,16 +36,20 @@ pub struct Anchor {
 }
 
 impl Anchor {
-    async fn unseal(&self, root: &dyn RootOfTrust) -> Result<LockedSecret, RootError> {
-        root.unseal(&self.binding, &self.envelope).await
+    async fn unseal(&self, root: &dyn RootOfTrust, opening: &Arc<Opening>) -> Result<Opened, RootError> {
+        root.unseal(&self.binding, &self.envelope, opening).await
     }
 
     /// Proves that the root still opens what it sealed. What it opens is wiped at once.
     ///
     /// # Errors
     /// If it does not.
-    pub(crate) async fn prove(&self, root: &dyn RootOfTrust) -> Result<(), RootError> {
-        match self.unseal(root).await.map(drop) {
+    pub(crate) async fn prove(
+        &self,
+        root: &dyn RootOfTrust,
+        opening: &Arc<Opening>,
+    ) -> Result<(), RootError> {
+        match self.unseal(root, opening).await.map(drop) {
             // Either the root fails, or another key stands in its place: then it does for itself what it does not for us.
             Err(RootError::Damaged) => {
                 root.probe().await?;
@@ -56,56 +60,65 @@ impl Anchor {
     }
 }
 
-/// Opens an L2 by the first of its anchors that does it. Says which one, and what the others answered meanwhile. `root_at`
-/// gives the root at a location.
+/// Opens an L2 by the first of its anchors that does it. `root_at` gives the root at a location; `refused` is told at once which anchor
+/// did not, and why. It may close the opening: then no further anchor is asked.
 pub(crate) async fn open_by_any(
     root_at: impl Fn(&str) -> Result<Box<dyn RootOfTrust>, RootError>,
     anchors: Vec<Anchor>,
-) -> (Opening, Vec<(Anchor, RootError)>) {
+    opening: &Arc<Opening>,
+    mut refused: impl FnMut(&Anchor, &RootError),
+) -> Result<(Anchor, Opened), RootError> {
     let mut refusals = Vec::new();
+    let mut refuse = |anchor: &Anchor, error: RootError| {
+        refused(anchor, &error);
+        refusals.push(error);
+        worst(&refusals)
+    };
+    let mut answer = RootError::UnknownLocation;
     let mut waiting = anchors.into_iter();
-    let mut asked: JoinSet<(Anchor, Result<LockedSecret, RootError>)> = JoinSet::new();
+    let mut asked: JoinSet<(Anchor, Result<Opened, RootError>)> = JoinSet::new();
     loop {
+        if opening.is_closed() {
+            return Err(Closed.into());
+        }
         let next = waiting.next();
         let is_last = next.is_none();
         if let Some(anchor) = next {
             match root_at(&anchor.location) {
                 Ok(root) => {
+                    let opening = Arc::clone(opening);
                     asked.spawn(async move {
-                        let opened = anchor.unseal(&*root).await;
+                        let opened = anchor.unseal(&*root, &opening).await;
                         (anchor, opened)
                     });
                 }
                 Err(error) => {
-                    refusals.push((anchor, error));
+                    answer = refuse(&anchor, error);
                     continue;
                 }
             }
         }
         let patience = if is_last { Duration::MAX } else { HEAD_START };
         match timeout(patience, asked.join_next()).await {
-            Ok(Some(Ok((anchor, Ok(secret))))) => return (Ok((anchor, secret)), refusals),
-            Ok(Some(Ok((anchor, Err(error))))) => refusals.push((anchor, error)),
+            Ok(Some(Ok((anchor, Ok(opened))))) => return Ok((anchor, opened)),
+            Ok(Some(Ok((anchor, Err(error))))) => answer = refuse(&anchor, error),
             Ok(Some(Err(_))) => tracing::error!("an anchor was asked in vain: the task has panicked"),
-            Ok(None) if is_last => return (Err(worst(&refusals)), refusals),
+            Ok(None) if is_last => return Err(answer),
             Ok(None) | Err(_) => (),
         }
     }
 }
 
-/// The anchor that opened the L2, and the L2.
-pub(crate) type Opening = Result<(Anchor, LockedSecret), RootError>;
-
 /// What to say where no anchor opens: rather that it may be tried again than that it is refused.
-fn worst(refusals: &[(Anchor, RootError)]) -> RootError {
+fn worst(refusals: &[RootError]) -> RootError {
     let rank = |error: &RootError| match error {
+        RootError::Closed(_) => 4,
         RootError::Memory(_) => 3,
         RootError::Unreachable(_) => 2,
         RootError::Denied(_) => 1,
         _ => 0,
     };
-    let errors = refusals.iter().map(|(_, error)| error);
-    errors.max_by_key(|error| rank(error)).cloned().unwrap_or(RootError::UnknownLocation)
+    refusals.iter().max_by_key(|error| rank(error)).cloned().unwrap_or(RootError::UnknownLocation)
 }
 
 /// How an anchor answered last.
@@ -213,7 +226,7 @@ impl AnchorBook {
 /// What an error says about the anchor; `None` if it says nothing about it.
 pub(crate) fn standing_of(error: &RootError) -> Option<Standing> {
     match error {
-        RootError::Memory(_) => None,
+        RootError::Memory(_) | RootError::Closed(_) => None,
         RootError::Unreachable(_) => Some(Standing::Unreachable),
         _ => Some(Standing::Denied),
     }
@@ -227,6 +240,7 @@ mod tests {
     use key_service::memory::{LockedMemory, MemoryKind};
 
     use super::*;
+    use crate::openings::Openings;
     use crate::root::Plaintext;
 
     /// A root that does what its location says.
@@ -241,13 +255,13 @@ mod tests {
             Err(RootError::Damaged)
         }
 
-        async fn unseal(&self, _: &[u8], _: &[u8]) -> Result<LockedSecret, RootError> {
+        async fn unseal(&self, _: &[u8], _: &[u8], opening: &Arc<Opening>) -> Result<Opened, RootError> {
             match &*self.act {
                 "hangs" => std::future::pending().await,
                 "lost" => Err(RootError::Unreachable(String::new())),
                 "denied" => Err(RootError::Denied(String::new())),
                 "damaged" => Err(RootError::Damaged),
-                _ => Ok(self.memory.store(&[7; 32])?),
+                _ => opening.make(|| Ok(self.memory.store(&[7; 32])?)),
             }
         }
 
@@ -275,8 +289,10 @@ mod tests {
                 Ok(Box::new(Acting { act: act.to_owned(), memory: memory.clone() }) as Box<dyn RootOfTrust>)
             }
         };
-        let (opening, refusals) = open_by_any(root_at, anchors.collect()).await;
-        (opening.map(|(anchor, _)| anchor.unique_identifier.to_string()), refusals.len())
+        let opening = Arc::new(Openings::default()).begin(&"acme".into());
+        let mut refusals = 0;
+        let opened = open_by_any(root_at, anchors.collect(), &opening, |_, _| refusals += 1).await;
+        (opened.map(|(anchor, _)| anchor.unique_identifier.to_string()), refusals)
     }
 
     #[tokio::test]

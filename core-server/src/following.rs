@@ -17,8 +17,9 @@ use crate::leases::Leases;
 use crate::ledger::Ledger;
 use crate::policy::Governance;
 use crate::store::WatchedStore;
-use crate::switch::{CLOSINGS, Switch};
+use crate::switch::CLOSINGS;
 use crate::tombstones::Plot;
+use crate::vault::Vault;
 
 /// Follows what others change.
 pub(crate) struct Following {
@@ -29,7 +30,7 @@ pub(crate) struct Following {
     pub(crate) leases: Arc<Leases>,
     pub(crate) gateways: Arc<Gateways>,
     pub(crate) governance: Arc<Governance>,
-    pub(crate) switch: Arc<Switch>,
+    pub(crate) vault: Arc<Vault>,
     /// Where the store outlives the process.
     pub(crate) ledger: Option<Arc<Ledger>>,
 }
@@ -65,7 +66,7 @@ impl Following {
             }
         }
         for tenant in in_namespace(CLOSINGS) {
-            given_up.spawn(self.switch.follow(&tenant));
+            given_up.spawn(self.vault.follow_closing(&tenant));
         }
         for (plot, objects) in buried(changed) {
             let leases = Arc::clone(&self.leases);

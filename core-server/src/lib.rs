@@ -6,7 +6,7 @@
 //! * [`config`], [`server`]: what an operator writes, and the running Core.
 //! * [`profile`]: who may ask for what; [`seat`]: from a certificate to a role and what can be seen from there.
 //! * [`policy`]: what headquarters permits, asked in one place, and how much a Gateway may unwrap.
-//! * [`chain`]: the objects; [`root`]: the L1s; [`anchor`]: how an L2 stands under several of them; `prober` and [`switch`]: whether they are still there, and what follows if not; [`vault`]: the unsealed keys; [`store`]: how rules see the store.
+//! * [`chain`]: the objects; [`root`]: the L1s; [`anchor`]: how an L2 stands under several of them; `prober` and [`switch`]: whether they are still there, and what follows if not; [`vault`]: the unsealed keys; [`openings`]: those that are being opened; [`store`]: how rules see the store.
 //! * [`leases`]: how long Gateways may use what an L3 sealed, and how that is recalled; [`membership`], `following`: the same among several Cores.
 //! * [`tombstones`]: which objects of Gateways were destroyed.
 //! * [`gateways`]: who is let in; [`governed`]: objects that are no keys; [`ledger`]: what an older store must not bring back.
@@ -31,6 +31,7 @@ pub mod metrics;
 mod no_sealer;
 #[doc(hidden)]
 pub mod offline;
+pub mod openings;
 mod operations;
 mod persistence;
 pub mod policy;

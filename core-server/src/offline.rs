@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use bytestring::ByteString;
-use key_service::port::{NoAudit, Store};
+use key_service::port::{NoAudit, Store, SystemClock};
 use key_service::store::StoreMetrics;
 
 use crate::chain::{self, Level, REGION};
 use crate::config::Config;
 use crate::metrics::Metrics;
 use crate::server::{lock_memory, vault};
+use crate::switch::Switch;
 
 /// An unsealed key.
 pub struct OfflineKey {
@@ -32,8 +33,9 @@ pub struct OfflineKey {
 pub async fn keys(config: &Config) -> Result<Vec<OfflineKey>, Box<dyn std::error::Error + Send + Sync>> {
     let store: Arc<dyn Store> = crate::persistence::open(config, StoreMetrics::default()).await?;
     let memory = lock_memory(&config.memory)?;
-    let audit = Arc::new(NoAudit);
-    let vault = vault(config, Arc::clone(&store), memory, audit, Metrics::unregistered());
+    let clock = Arc::new(SystemClock::default());
+    let switch = Switch::alone(Arc::new(NoAudit), clock, Metrics::unregistered());
+    let vault = vault(config, Arc::clone(&store), memory, switch);
     let mut keys = Vec::new();
     for record in store.select(REGION, None, None, usize::MAX).await? {
         let Some(tenant) = chain::tenant(&record).filter(|_| record.sealed.is_some()) else { continue };

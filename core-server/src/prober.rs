@@ -14,14 +14,13 @@ use tokio::time::MissedTickBehavior;
 use crate::anchor::Anchor;
 use crate::config::RootSettings;
 use crate::metrics::Metrics;
+use crate::openings::Opening;
 use crate::root::RootError;
-use crate::switch::Switch;
 use crate::vault::{UnsealedKey, Vault};
 
 /// Proves anchors for as long as the Core runs.
 pub(crate) struct Prober {
     vault: Arc<Vault>,
-    switch: Arc<Switch>,
     clock: Arc<dyn Clock>,
     metrics: Metrics,
     interval: Duration,
@@ -31,7 +30,7 @@ pub(crate) struct Prober {
 
 /// What is to be proved: that an anchor opens an L2.
 struct Proof {
-    tenant: ByteString,
+    opening: Arc<Opening>,
     l2: ByteString,
     anchor: Anchor,
 }
@@ -41,13 +40,12 @@ impl Prober {
     pub(crate) fn new(
         settings: &RootSettings,
         vault: Arc<Vault>,
-        switch: Arc<Switch>,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
     ) -> Self {
         let (interval, sovereignty_timeout) = (settings.probe_interval, settings.sovereignty_timeout);
         let at_once = settings.probes_at_once;
-        Self { vault, switch, clock, metrics, interval, sovereignty_timeout, at_once }
+        Self { vault, clock, metrics, interval, sovereignty_timeout, at_once }
     }
 
     /// Proves until `shutdown`.
@@ -76,15 +74,20 @@ impl Prober {
     async fn by_home(&self, keys: &[Arc<UnsealedKey>]) -> HashMap<String, Vec<Proof>> {
         let mut homes: HashMap<String, Vec<Proof>> = HashMap::new();
         for key in keys {
+            let (opening, l2) = (self.vault.begin_opening(key.tenant()), &key.record().unique_identifier);
+            // From here on a closing is seen by the opening.
+            if self.vault.opened(l2).is_none() {
+                continue;
+            }
             for anchor in key.anchorage().iter().flat_map(|anchorage| &anchorage.anchors) {
-                let (tenant, l2) = (key.tenant().clone(), key.record().unique_identifier.clone());
                 match self.vault.roots().open(&anchor.location) {
                     Ok(root) => {
-                        let proof = Proof { tenant, l2, anchor: anchor.clone() };
+                        let opening = Arc::clone(&opening);
+                        let proof = Proof { opening, l2: l2.clone(), anchor: anchor.clone() };
                         homes.entry(root.home()).or_default().push(proof);
                     }
                     // It says so at once, and closes the tenant.
-                    Err(_) => drop(self.switch.prove(&tenant, &l2, anchor).await),
+                    Err(_) => drop(self.vault.prove(&opening, l2, anchor).await),
                 }
             }
         }
@@ -96,8 +99,8 @@ impl Prober {
     async fn prove_all(self: Arc<Self>, proofs: Vec<Proof>) {
         let mut proving = JoinSet::new();
         for proof in proofs {
-            let switch = Arc::clone(&self.switch);
-            proving.spawn(async move { switch.prove(&proof.tenant, &proof.l2, &proof.anchor).await });
+            let vault = Arc::clone(&self.vault);
+            proving.spawn(async move { vault.prove(&proof.opening, &proof.l2, &proof.anchor).await });
             if proving.len() < self.at_once {
                 continue;
             }
@@ -117,8 +120,7 @@ impl Prober {
             let age = now.saturating_sub(self.vault.proved(key));
             oldest = oldest.max(age);
             if age >= self.sovereignty_timeout {
-                let error = "no anchor has been proved for roots.sovereignty_timeout_seconds";
-                self.switch.close(key.tenant(), "unreachable", None, error).await;
+                self.vault.close_overdue(key.tenant()).await;
             }
         }
         self.metrics.oldest_proof(oldest);

@@ -27,7 +27,6 @@ use crate::policy::budget::Meter;
 use crate::profile::{self, Role};
 use crate::reach::Reach;
 use crate::store::{ServiceKeyView, WatchedStore};
-use crate::switch::Switch;
 use crate::tombstones::Tombstones;
 use crate::vault::{UnsealedKey, Vault};
 
@@ -41,8 +40,6 @@ pub struct Seat {
     pub vault: Arc<Vault>,
     /// The leases of Gateways.
     pub leases: Arc<Leases>,
-    /// What closes tenants whose anchors refuse.
-    pub switch: Arc<Switch>,
     /// The objects of Gateways that were destroyed.
     pub tombstones: Arc<Tombstones>,
     /// This Core among the others of its region.
@@ -92,8 +89,6 @@ pub struct Ports {
     pub vault: Arc<Vault>,
     /// The leases of Gateways.
     pub leases: Arc<Leases>,
-    /// What closes tenants whose anchors refuse.
-    pub switch: Arc<Switch>,
     /// The objects of Gateways that were destroyed.
     pub tombstones: Arc<Tombstones>,
     /// This Core among the others of its region.
@@ -174,7 +169,6 @@ impl Seat {
             service,
             vault: Arc::clone(&ports.vault),
             leases: Arc::clone(&ports.leases),
-            switch: Arc::clone(&ports.switch),
             maximum_anchors: config.roots.maximum_anchors,
             proof_overdue_after: config.roots.probe_interval * OVERDUE_AFTER_PERIODS,
             tombstones: Arc::clone(&ports.tombstones),

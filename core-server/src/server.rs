@@ -10,7 +10,7 @@ use key_service::audit_log::{LogError, ServerKind, ServerLog};
 use key_service::batch;
 use key_service::lease::Drift;
 use key_service::memory::{LockedMemory, MemoryError, MemoryKind, wipe_stack_if_due};
-use key_service::port::{Audit, AuditError, Clock, Entropy, Store, SystemClock, SystemEntropy};
+use key_service::port::{AuditError, Clock, Entropy, Store, SystemClock, SystemEntropy};
 use key_service::store::{OpenError, Pulse, StoreMetrics};
 use kmip_net::{
     AdminServer, CancellationToken, Connection, FrameHandler, ReloadableTls, Server, ServerError,
@@ -136,7 +136,6 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
     let log = ServerLog::open(&config.audit, &config.state_directory, ServerKind::Core)?;
     log.register(&mut registry);
     let audit = log.port();
-    let vault = vault(&config, store.clone(), memory, Arc::clone(&audit), metrics.clone());
     let entropy: Arc<dyn Entropy> = Arc::new(SystemEntropy::new());
     let lease_time = Duration::from_secs(config.requests.lease_time_seconds.into());
     let longest_lease = Duration::from_secs(config.requests.longest_lease_seconds.into()).max(lease_time);
@@ -156,21 +155,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
                 .map_err(StartError::Region)?
         }
     };
-    let switch = Arc::new(Switch::new(
-        Arc::clone(&vault),
-        Arc::clone(&leases),
-        Arc::clone(&membership),
-        Arc::clone(&audit),
-        Arc::clone(&clock),
-        metrics.clone(),
-    ));
-    let prober = Prober::new(
-        &config.roots,
-        Arc::clone(&vault),
-        Arc::clone(&switch),
-        Arc::clone(&clock),
-        metrics.clone(),
-    );
+    let switch =
+        Switch::new(leases.clone(), membership.clone(), audit.clone(), clock.clone(), metrics.clone());
+    let vault = vault(&config, store.clone(), memory, switch);
+    let prober = Prober::new(&config.roots, Arc::clone(&vault), Arc::clone(&clock), metrics.clone());
     let tombstones = Arc::new(Tombstones::new(Arc::clone(&store), Arc::clone(&clock)));
     let watch = govern(&config, &store, ledger.clone(), &leases, &clock, &metrics).await?;
     let (governance, gateways) = (Arc::clone(&watch.governance), Arc::clone(&watch.gateways));
@@ -188,7 +176,7 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         leases: Arc::clone(&leases),
         gateways: Arc::clone(&gateways),
         governance: Arc::clone(&governance),
-        switch: Arc::clone(&switch),
+        vault: Arc::clone(&vault),
         ledger,
     };
     let ports = Ports {
@@ -196,7 +184,6 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         store,
         vault: Arc::clone(&vault),
         leases: Arc::clone(&leases),
-        switch,
         tombstones,
         membership: Arc::clone(&membership),
         clock: Arc::clone(&clock),
@@ -374,13 +361,10 @@ pub(crate) fn vault(
     config: &Config,
     store: Arc<dyn Store>,
     memory: LockedMemory,
-    audit: Arc<dyn Audit>,
-    metrics: Metrics,
+    switch: Switch,
 ) -> Arc<Vault> {
     let roots = Roots::new(config, memory.clone());
-    let clock = Arc::new(SystemClock::default());
-    let entropy = Arc::new(SystemEntropy::new());
-    Arc::new(Vault::new(store, roots, memory, clock, entropy, audit, metrics))
+    Arc::new(Vault::new(store, roots, memory, Arc::new(SystemEntropy::new()), switch))
 }
 
 /// Memory for keys, locked; unlocked only where the operator puts up with it.

@@ -15,6 +15,7 @@ use key_service::port::{Change, IndexKey, Position, Store, StoreError};
 use key_service::record::{Record, index_key};
 use kmip_protocol::enumeration::State;
 use kmip_protocol::lifecycle::{self, Purpose};
+use tokio::time::error::Elapsed;
 use tokio::time::timeout;
 
 use crate::audit::{Settlement, Settlements};
@@ -26,6 +27,10 @@ use crate::vault::Vault;
 
 /// How long a Revoke waits for roots that work with a copy of the tenant's key.
 const COPIES_WITHIN: Duration = Duration::from_secs(10);
+
+/// How long a closing waits for roots that are just opening the tenant's key. There is none yet, and one that comes later is wiped where it
+/// arrives: a root that hangs does not keep a Revoke from being answered.
+const OPENINGS_WITHIN: Duration = Duration::from_secs(1);
 
 /// A store whose changes make the vault forget what they touch, the Gateways give up what they close, and the other Cores of
 /// the region do the same, before they are answered.
@@ -85,7 +90,7 @@ impl WatchedStore {
         Ok(async move {
             drop(given_up.await);
             // A root that hangs with its copy is reported where it was asked, and holds up nobody elsewhere for ever.
-            let _ = timeout(COPIES_WITHIN, returned(&vault, &tenants)).await;
+            let _ = returned(&vault, &tenants).await;
         })
     }
 
@@ -193,11 +198,25 @@ fn closed_tenants(changed: &[Arc<Record>]) -> HashSet<ByteString> {
     closing.filter_map(|record| chain::tenant(record)).map(|tenant| ByteString::from(&**tenant)).collect()
 }
 
-/// Waits until no root works with a copy of a key of these tenants any more.
-async fn returned(vault: &Vault, tenants: &HashSet<ByteString>) {
-    for tenant in tenants {
-        vault.copies_returned(tenant).await;
+/// Waits until no root works with a copy of a key of these tenants any more, nor makes one.
+///
+/// # Errors
+/// If a root does not give a copy back.
+async fn returned(vault: &Vault, tenants: &HashSet<ByteString>) -> Result<(), Elapsed> {
+    let ended = async {
+        for tenant in tenants {
+            vault.openings_ended(tenant).await;
+        }
+    };
+    if timeout(OPENINGS_WITHIN, ended).await.is_err() {
+        tracing::warn!("a root is still asked to open a tenant that was closed; what it answers is not used");
     }
+    let copies = async {
+        for tenant in tenants {
+            vault.copies_returned(tenant).await;
+        }
+    };
+    timeout(COPIES_WITHIN, copies).await
 }
 
 /// The chain of a tenant: all its L1s, L2s and L3s that can be read and that the index has. A closing needs no more: what is missing
@@ -235,8 +254,7 @@ impl Store for WatchedStore {
             }
             let settled =
                 async { if is_news && committed.is_ok() { self.membership.settle().await } else { Ok(()) } };
-            let (settled, returned) =
-                tokio::join!(settled, timeout(COPIES_WITHIN, returned(&self.vault, &tenants)));
+            let (settled, returned) = tokio::join!(settled, returned(&self.vault, &tenants));
             (committed, settled, returned)
         };
         closed.settle();

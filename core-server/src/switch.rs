@@ -1,108 +1,106 @@
-//! The customer's own switch: an anchor that refuses closes its tenant at once, whoever asked it. What is unsealed is wiped,
-//! and the Gateways give up their leases.
+//! The customer's own switch, beyond the vault: when an anchor has refused, or none was proved for too long, the Gateways give up their
+//! leases, the other Cores of the region hear of it and do the same, and the log says so.
 //!
-//! The other Cores of the region hear of it and do the same. The tenant is not revoked: the next request opens it, through an anchor that still says yes. So with several anchors each
+//! The tenant is not revoked: the next request opens it, through an anchor that still says yes. So with several anchors each
 //! of them closes the tenant once, and all of them together keep it closed.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytestring::ByteString;
 use key_service::port::{Audit, Changed, Clock};
+use tokio::task::JoinHandle;
 
 use crate::anchor::{Anchor, Standing};
 use crate::audit::{record_own, record_recall};
 use crate::leases::Leases;
 use crate::membership::Membership;
 use crate::metrics::Metrics;
-use crate::root::RootError;
-use crate::vault::Vault;
 
 /// Where the region is told which tenants a root has closed. There are no records of it: the roots know.
 pub(crate) const CLOSINGS: &str = "closings";
 
-/// Asks anchors, and closes the tenants of those that refuse.
+/// What closings reach outside the vault.
+#[derive(Clone)]
 pub struct Switch {
-    vault: Arc<Vault>,
     leases: Arc<Leases>,
     membership: Arc<Membership>,
-    audit: Arc<dyn Audit>,
-    clock: Arc<dyn Clock>,
-    metrics: Metrics,
+    pub(crate) audit: Arc<dyn Audit>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Metrics,
 }
 
 impl Switch {
-    /// A switch for the tenants that are open in `vault`.
+    /// A switch for the leases of a Core, and for the other Cores of its region.
     pub fn new(
-        vault: Arc<Vault>,
         leases: Arc<Leases>,
         membership: Arc<Membership>,
         audit: Arc<dyn Audit>,
         clock: Arc<dyn Clock>,
         metrics: Metrics,
     ) -> Self {
-        Self { vault, leases, membership, audit, clock, metrics }
+        Self { leases, membership, audit, clock, metrics }
     }
 
-    /// Proves that an anchor still opens an L2 of a tenant.
-    ///
-    /// # Errors
-    /// If it does not. The tenant is closed by then, if it was denied and that is news.
-    pub async fn prove(
+    /// A switch where there are neither leases nor other Cores.
+    pub fn alone(audit: Arc<dyn Audit>, clock: Arc<dyn Clock>, metrics: Metrics) -> Self {
+        let leases = Arc::new(Leases::new(Arc::clone(&clock), Duration::ZERO, Duration::ZERO, 0));
+        Self::new(leases, Membership::alone(Arc::clone(&clock)), audit, clock, metrics)
+    }
+
+    /// An anchor of an L2 has failed, and that is news. If it was denied, the vault has forgotten the tenant, and the leases are being
+    /// recalled when this returns. The result ends when the region was told and the log written: that goes on whether it is waited for or not.
+    pub(crate) fn is_out(
         &self,
         tenant: &ByteString,
         l2: &ByteString,
         anchor: &Anchor,
-    ) -> Result<(), RootError> {
-        let (proved, news) = self.vault.prove(l2, anchor).await;
-        self.metrics.probed(match &proved {
-            Ok(()) => "proved",
-            Err(RootError::Unreachable(_)) => "unreachable",
-            Err(RootError::Memory(_)) => "no_memory",
-            Err(_) => "denied",
-        });
-        if news == Some(Standing::Denied)
-            && let Err(error) = &proved
-        {
-            self.close(tenant, "denied", Some(&anchor.unique_identifier), &error.to_string()).await;
-            // Others may hold it open through the same root. One that cannot be told proves the root by itself.
-            let closing =
-                Changed { tenant: ByteString::from_static(CLOSINGS), unique_identifier: tenant.clone() };
-            if let Err(error) = self.membership.tell(&[closing]).await {
-                tracing::error!(%error, %tenant, "the other Cores are not told that the tenant is closed by its root");
+        standing: Standing,
+    ) -> JoinHandle<()> {
+        let is_denied = standing == Standing::Denied;
+        if is_denied {
+            self.recall(tenant.clone());
+        }
+        let (switch, tenant, l2) = (self.clone(), tenant.clone(), l2.clone());
+        let l1 = anchor.unique_identifier.clone();
+        tokio::spawn(async move {
+            if is_denied {
+                switch.tell(&tenant).await;
+                switch.record_closing(&tenant, "denied", Some(&l1)).await;
             }
-        }
-        if let Some(standing) = news {
-            self.vault.record_outage(l2, anchor, standing).await;
-        }
-        proved
+            let details = [("tenant key", &*l2), ("standing", standing.name())];
+            record_own(&*switch.audit, switch.clock.now(), "Anchor Out", Some(&l1), &details).await;
+        })
     }
 
-    /// Follows a Core, another one most likely, at which a root has closed a tenant. Its leases have ended, or were given up, when the
-    /// result ends.
-    pub(crate) fn follow(&self, tenant: &str) -> impl Future<Output = ()> + Send + use<> {
-        self.vault.forget_tenant(tenant);
-        self.metrics.closed("told");
-        tracing::warn!(tenant, "tenant closed by its root, as the region was told");
+    /// No anchor of a tenant was proved for too long; the vault has forgotten it.
+    pub(crate) async fn is_overdue(&self, tenant: &ByteString) {
+        self.recall(tenant.clone());
+        self.record_closing(tenant, "unreachable", None).await;
+    }
+
+    /// Another Core, most likely, has met the refusal; the vault has forgotten the tenant. Its leases have ended, or were given up, when
+    /// the result ends.
+    pub(crate) fn is_told(&self, tenant: &str) -> impl Future<Output = ()> + Send + use<> {
         let recalled = self.leases.recall(&self.leases.leased_of(tenant));
         async { drop(recalled.await) }
     }
 
-    /// Wipes a tenant, then recalls the leases: a lease that is granted from now on has asked an anchor again.
-    pub(crate) async fn close(
-        &self,
-        tenant: &ByteString,
-        reason: &'static str,
-        anchor: Option<&ByteString>,
-        error: &str,
-    ) {
-        self.vault.forget_tenant(tenant);
-        self.metrics.closed(reason);
-        tracing::error!(%tenant, reason, anchor = anchor.map(|l1| &**l1), error, "tenant closed by its root");
-        self.recall(tenant.clone());
-        let details = [("tenant", &**tenant), ("reason", reason)];
-        record_own(&*self.audit, self.clock.now(), "Tenant Closed", anchor, &details).await;
+    /// Tells the other Cores: they may hold the tenant open through the same root. One that cannot be told proves the root by itself.
+    async fn tell(&self, tenant: &ByteString) {
+        let closing =
+            Changed { tenant: ByteString::from_static(CLOSINGS), unique_identifier: tenant.clone() };
+        if let Err(error) = self.membership.tell(&[closing]).await {
+            tracing::error!(%error, %tenant, "the other Cores are not told that the tenant is closed by its root");
+        }
     }
 
+    async fn record_closing(&self, tenant: &ByteString, reason: &'static str, l1: Option<&ByteString>) {
+        let details = [("tenant", &**tenant), ("reason", reason)];
+        record_own(&*self.audit, self.clock.now(), "Tenant Closed", l1, &details).await;
+    }
+
+    /// Recalls the leases: one that is granted from now on has asked an anchor again.
     fn recall(&self, tenant: ByteString) {
         let recalled = self.leases.recall(&self.leases.leased_of(&tenant));
         // A Core that stops does not wait for this: it lets the log go.

@@ -7,11 +7,12 @@
 mod copies;
 mod error;
 mod places;
+mod proving;
 #[cfg(test)]
 mod tests;
 
 use std::fmt;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -26,11 +27,13 @@ use kmip_protocol::codec::DateTime;
 use kmip_protocol::enumeration::State;
 use tokio::sync::Notify;
 
-use crate::anchor::{self, Anchor, AnchorBook, Report, Standing};
-use crate::audit::{record_opening, record_own};
+use crate::anchor::{self, Anchor, AnchorBook};
+use crate::audit::record_opening;
 use crate::chain::{self, Level, REGION, associated_data};
 use crate::metrics::Metrics;
+use crate::openings::{Making, Opened, Opening, Openings};
 use crate::root::{Plaintext, RootError, RootOfTrust, Roots};
+use crate::switch::Switch;
 use crate::uses::{UseBook, Uses};
 use copies::Copies;
 pub use error::VaultError;
@@ -47,7 +50,9 @@ pub struct Vault {
     metrics: Metrics,
     anchors: AnchorBook,
     uses: UseBook,
+    switch: Switch,
     copies: Arc<Copies>,
+    openings: Arc<Openings>,
     places: RwLock<Places>,
 }
 
@@ -65,6 +70,8 @@ pub struct UnsealedKey {
     /// What everything that this key seals is bound to; the rest is appended.
     binding: Vec<u8>,
     secret: RwLock<Option<LockedSecret>>,
+    /// Until a wipe finds it.
+    making: Mutex<Option<Making>>,
     wiped: Notify,
 }
 
@@ -87,14 +94,27 @@ impl Vault {
         store: Arc<dyn Store>,
         roots: Roots,
         memory: LockedMemory,
-        clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
-        audit: Arc<dyn Audit>,
-        metrics: Metrics,
+        switch: Switch,
     ) -> Self {
-        let anchors = AnchorBook::new(metrics.clone());
-        let (uses, copies, places) = (UseBook::default(), Arc::default(), RwLock::default());
-        Self { store, roots, memory, clock, entropy, audit, metrics, anchors, uses, copies, places }
+        let Switch { clock, audit, metrics, .. } = switch.clone();
+        let (anchors, uses, copies) = (AnchorBook::new(metrics.clone()), UseBook::default(), Arc::default());
+        let (openings, places) = (Arc::default(), RwLock::default());
+        Self {
+            store,
+            roots,
+            memory,
+            clock,
+            entropy,
+            audit,
+            metrics,
+            anchors,
+            uses,
+            switch,
+            copies,
+            openings,
+            places,
+        }
     }
 
     /// How often L3s have been used.
@@ -130,14 +150,20 @@ impl Vault {
             if let Some(key) = self.opened(unique_identifier) {
                 return Ok(key);
             }
-            // The place is taken before the record is read: whoever changes the record later empties the place.
+            // All this before the record is read: whoever changes the record later empties the place, and keeps the key from being
+            // made.
+            let opening = self.openings.begin(tenant);
             let place = self.place(unique_identifier, tenant);
-            let opened = place.key.get_or_try_init(|| self.unseal(unique_identifier)).await.cloned();
+            let opened =
+                place.key.get_or_try_init(|| self.unseal(unique_identifier, &opening)).await.cloned();
             let is_current = self.settle(unique_identifier, &place);
             match opened {
-                Ok(key) if is_current => return Ok(key),
+                Ok(key) if is_current => {
+                    key.is_in_its_place();
+                    return Ok(key);
+                }
                 Ok(key) => key.wipe(),
-                Err(error) if is_current => return Err(error),
+                Err(error) if is_current && !opening.is_closed() => return Err(error),
                 Err(_) => (),
             }
         }
@@ -157,7 +183,11 @@ impl Vault {
             Level::L1 => {
                 self.require_active(parent)?;
                 let location = chain::location(parent).ok_or(VaultError::Missing)?;
-                Ok(self.roots.open(location)?.seal(&associated_data, &Plaintext::new(secret)).await?)
+                let sealed = self.roots.open(location)?.seal(&associated_data, &Plaintext::new(secret)).await;
+                if let Err(RootError::Denied(_)) = &sealed {
+                    self.doubt(&parent.unique_identifier).await;
+                }
+                Ok(sealed?)
             }
             _ => {
                 let tenant = chain::tenant(parent).ok_or(VaultError::Missing)?;
@@ -182,6 +212,7 @@ impl Vault {
     /// Forgets all keys of a tenant.
     pub fn forget_tenant(&self, tenant: &str) {
         let forgotten = self.places_mut().take_tenant(tenant);
+        self.openings.close(tenant);
         for place in &forgotten {
             place.wipe();
             self.metrics.wiped.inc();
@@ -191,6 +222,7 @@ impl Vault {
     /// Forgets everything.
     pub fn forget_all(&self) {
         let forgotten = std::mem::take(&mut *self.places_mut());
+        self.openings.close_all();
         for place in forgotten.iter() {
             place.wipe();
             self.metrics.wiped.inc();
@@ -230,11 +262,6 @@ impl Vault {
         open.filter(|key| key.level == Level::L2).cloned().collect()
     }
 
-    /// What is known of an anchor of an L2.
-    pub fn anchor_report(&self, l2: &str, l1: &str) -> Option<Report> {
-        self.anchors.report(l2, l1)
-    }
-
     /// The anchors of an L2 that are Active, in the order in which they were added.
     ///
     /// # Errors
@@ -263,53 +290,9 @@ impl Vault {
         if anchors.is_empty() { Err(problem) } else { Ok(anchors) }
     }
 
-    /// When an anchor of an open L2 has done its work last, on the monotonic clock.
-    pub(crate) fn proved(&self, l2: &UnsealedKey) -> Duration {
-        let Some(anchorage) = &l2.anchorage else { return Duration::ZERO };
-        let report =
-            |anchor: &Anchor| self.anchors.report(&l2.record.unique_identifier, &anchor.unique_identifier);
-        let proved = anchorage.anchors.iter().filter_map(|anchor| report(anchor)?.proved);
-        proved.map(|(asked, _)| asked).max().unwrap_or_default().max(anchorage.opened)
-    }
-
-    /// Asks an anchor to open its L2, and notes how it answered. Returns, beside the answer, a failure that is news. It is
-    /// [recorded](Self::record_outage) when the tenant is closed: closing waits for no log.
-    pub(crate) async fn prove(
-        &self,
-        l2: &ByteString,
-        anchor: &Anchor,
-    ) -> (Result<(), RootError>, Option<Standing>) {
-        let asked = (self.clock.monotonic(), self.clock.now());
-        let proved = match self.roots.open(&anchor.location) {
-            Ok(root) => anchor.prove(&*root).await,
-            Err(error) => Err(error),
-        };
-        let news = match &proved {
-            Ok(()) => {
-                self.anchors.proved(l2, &anchor.unique_identifier, asked);
-                None
-            }
-            Err(error) => self.note_failure(l2, anchor, error),
-        };
-        (proved, news)
-    }
-
-    /// Notes that an anchor failed. Returns how, if that is news.
-    fn note_failure(&self, l2: &ByteString, anchor: &Anchor, error: &RootError) -> Option<Standing> {
-        let standing = anchor::standing_of(error)?;
-        let l1 = &anchor.unique_identifier;
-        if !self.anchors.failed(l2, l1, standing) {
-            return None;
-        }
-        tracing::error!(%l1, %l2, standing = standing.name(), %error, "an anchor is out");
-        Some(standing)
-    }
-
-    /// Writes the failure of an anchor into the audit log.
-    pub(crate) async fn record_outage(&self, l2: &ByteString, anchor: &Anchor, standing: Standing) {
-        let details = [("tenant key", &**l2), ("standing", standing.name())];
-        let l1 = Some(&anchor.unique_identifier);
-        record_own(&*self.audit, self.clock.now(), "Anchor Out", l1, &details).await;
+    /// Begins an opening of a tenant's keys, for [`prove`](Self::prove).
+    pub fn begin_opening(&self, tenant: &ByteString) -> Arc<Opening> {
+        self.openings.begin(tenant)
     }
 
     /// Seals an open L2 under one L1 more, which has to open it again at once.
@@ -320,8 +303,18 @@ impl Vault {
         self.require_active(l1)?;
         let root = self.roots.open(chain::location(l1).ok_or(VaultError::Missing)?)?;
         let binding = binding(&key.record, &l1.unique_identifier)?;
-        let envelope = self.seal_copy(key, &*root, &binding).await?;
-        let opened = root.unseal(&binding, &envelope).await?;
+        let opening = self.openings.begin(&key.tenant);
+        let sealed = async {
+            // One that was wiped before the opening began is not copied.
+            let envelope = self.seal_copy(key, &*root, &binding).await?;
+            let opened = root.unseal(&binding, &envelope, &opening).await?;
+            Ok((envelope, opened))
+        };
+        let sealed = sealed.await;
+        if let Err(VaultError::Root(RootError::Denied(_))) = &sealed {
+            self.doubt(&l1.unique_identifier).await;
+        }
+        let (envelope, opened) = sealed?;
         match key.with(|bytes| opened.expose() == bytes) {
             Some(true) => Ok(Sealed { key: l1.unique_identifier.clone(), envelope }),
             Some(false) => Err(VaultError::Damaged),
@@ -351,18 +344,27 @@ impl Vault {
         self.copies.returned(tenant).await;
     }
 
+    /// Waits until no key of a tenant is made any more by an opening that began before the tenant was forgotten.
+    pub async fn openings_ended(&self, tenant: &str) {
+        self.openings.ended(tenant).await;
+    }
+
     /// Keys that are open now.
     pub fn opened_keys(&self) -> usize {
         self.places().iter().filter(|place| place.key.initialized()).count()
     }
 
-    async fn unseal(&self, unique_identifier: &ByteString) -> Result<Arc<UnsealedKey>, VaultError> {
+    async fn unseal(
+        &self,
+        unique_identifier: &ByteString,
+        opening: &Arc<Opening>,
+    ) -> Result<Arc<UnsealedKey>, VaultError> {
         let record = self.fetch(unique_identifier).await?;
         let tenant = chain::tenant(&record).ok_or(VaultError::Missing)?.clone();
         let level = Level::of(&record);
-        let (secret, closes, anchorage) = match level {
-            Level::L2 => self.unseal_by_anchor(&record).await?,
-            _ => self.unseal_by_tenant_key(&record, &tenant).await?,
+        let (opened, closes, anchorage) = match level {
+            Level::L2 => self.unseal_by_anchor(&record, opening).await?,
+            _ => self.unseal_by_tenant_key(&record, opening).await?,
         };
         self.metrics.unsealed(level);
         tracing::debug!(level = level.name(), %unique_identifier, %tenant, "unsealed");
@@ -370,40 +372,45 @@ impl Vault {
             record_opening(&*self.audit, self.clock.now(), unique_identifier, &tenant).await;
         }
         let uses = self.uses.of(unique_identifier);
-        Ok(Arc::new(UnsealedKey::new(record, tenant, anchorage, uses, closes, secret)?))
+        Ok(Arc::new(UnsealedKey::new(record, tenant, anchorage, uses, closes, opened)?))
     }
 
-    async fn unseal_by_anchor(&self, l2: &Record) -> Result<Unsealed, VaultError> {
+    async fn unseal_by_anchor(&self, l2: &Record, opening: &Arc<Opening>) -> Result<Unsealed, VaultError> {
         let anchors = self.anchors_of(l2).await?;
         let mut ranked = anchors.clone();
         self.anchors.rank(&l2.unique_identifier, &mut ranked);
         let asked = (self.clock.monotonic(), self.clock.now());
-        let (opening, refusals) = anchor::open_by_any(|location| self.roots.open(location), ranked).await;
-        for (anchor, error) in &refusals {
-            if let Some(standing) = self.note_failure(&l2.unique_identifier, anchor, error) {
-                self.record_outage(&l2.unique_identifier, anchor, standing).await;
-            }
+        let mut told = Vec::new();
+        let root_at = |location: &str| self.roots.open(location);
+        // One that was denied closes the tenant now, this opening included, whatever the others will say.
+        let refused = |anchor: &Anchor, error: &RootError| {
+            told.extend(self.failed(opening.tenant(), &l2.unique_identifier, anchor, error));
+        };
+        let opened = anchor::open_by_any(root_at, ranked, opening, refused).await;
+        for told in told {
+            // It goes on whether somebody waits or not.
+            let _ = told.await;
         }
-        let (anchor, secret) = opening?;
+        let (anchor, opened) = opened?;
         self.anchors.proved(&l2.unique_identifier, &anchor.unique_identifier, asked);
         let closes = anchors.iter().filter_map(|anchor| anchor.closes).min();
         let anchorage = Anchorage { anchors, opened_by: anchor.unique_identifier, opened: asked.0 };
-        Ok((secret, closes, Some(anchorage)))
+        Ok((opened, closes, Some(anchorage)))
     }
 
     async fn unseal_by_tenant_key(
         &self,
         record: &Record,
-        tenant: &ByteString,
+        opening: &Arc<Opening>,
     ) -> Result<Unsealed, VaultError> {
         let parent = self.fetch(chain::wrapping_key(record).ok_or(VaultError::Missing)?).await?;
         let sealed = record.sealed.as_ref().ok_or(VaultError::Missing)?;
         let associated_data = binding(record, &parent.unique_identifier)?;
         self.require_active(&parent)?;
         let own_end = parent.date(AttributeType::DeactivationDate);
-        let above = Box::pin(self.open(&parent.unique_identifier, tenant)).await?;
-        let secret = self.open_under(&above, &associated_data, &sealed.envelope)?;
-        Ok((secret, own_end.into_iter().chain(above.closes).min(), None))
+        let above = Box::pin(self.open(&parent.unique_identifier, opening.tenant())).await?;
+        let opened = opening.make(|| self.open_under(&above, &associated_data, &sealed.envelope))?;
+        Ok((opened, own_end.into_iter().chain(above.closes).min(), None))
     }
 
     fn open_under(
@@ -460,7 +467,7 @@ impl Vault {
 }
 
 /// An opened key, when it closes, and for an L2 by which anchor it was opened.
-type Unsealed = (LockedSecret, Option<DateTime>, Option<Anchorage>);
+type Unsealed = (Opened, Option<DateTime>, Option<Anchorage>);
 
 impl UnsealedKey {
     fn new(
@@ -469,8 +476,9 @@ impl UnsealedKey {
         anchorage: Option<Anchorage>,
         uses: Arc<Uses>,
         closes: Option<DateTime>,
-        secret: LockedSecret,
+        opened: Opened,
     ) -> Result<Self, VaultError> {
+        let (secret, making) = opened.into_parts();
         let binding = associated_data(Level::L4, &tenant, &record.service, &record.unique_identifier)?;
         Ok(Self {
             level: Level::of(&record),
@@ -481,6 +489,7 @@ impl UnsealedKey {
             closes,
             binding,
             secret: RwLock::new(Some(secret)),
+            making: Mutex::new(Some(making)),
             wiped: Notify::new(),
         })
     }
@@ -522,9 +531,20 @@ impl UnsealedKey {
         Some(work(bytes))
     }
 
+    /// Whether it was not wiped.
+    fn is_open(&self) -> bool {
+        self.secret.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
+    /// Whoever closes the tenant finds the key and wipes it, and need not wait for it.
+    fn is_in_its_place(&self) {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+
     fn wipe(&self) {
         // The memory is zeroized as it is given back.
         self.secret.write().unwrap_or_else(PoisonError::into_inner).take();
+        self.is_in_its_place();
         self.wiped.notify_waiters();
         keys_taken_back();
     }

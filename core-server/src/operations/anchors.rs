@@ -11,7 +11,7 @@ use key_service::record::Record;
 use kmip_protocol::enumeration::State;
 use kmip_protocol::identifier::UniqueIdentifier;
 
-use crate::chain::{self, Level};
+use crate::chain::{self, Level, REGION};
 use crate::seat::Seat;
 
 /// Follows a change of the Wrapping Key Links of an L2, which is pending in `context`.
@@ -38,7 +38,7 @@ pub(super) async fn change(
             return Err(Fault::invalid_field("add the new anchor first, then delete the old one"));
         }
         (Some(added), None) => add(seat, context, before, &mut record, added, has.len()).await?,
-        (None, Some(_)) => drop_seals(seat, before, &mut record, &has).await?,
+        (None, Some(_)) => drop_seals(seat, context, before, &mut record, &has).await?,
         (None, None) => {
             return Err(Fault::invalid_field("a Wrapping Key Link names a key by its Unique Identifier"));
         }
@@ -82,16 +82,21 @@ async fn add(
 /// accident.
 async fn drop_seals(
     seat: &Seat,
+    context: &Context<'_>,
     before: &Record,
     record: &mut Record,
     left: &BTreeSet<ByteString>,
 ) -> Result<(), Fault> {
     let last = || Fault::permission_denied("no other anchor opens the L2: the last one is not deleted");
     let tenant = chain::tenant(before).ok_or_else(|| Fault::general_failure("the key has no tenant"))?;
-    let anchors = seat.vault.anchors_of(before).await.map_err(|_| last())?;
+    let opening = seat.vault.begin_opening(tenant);
+    // Read again, now that a closing would be seen: what an L2 that was revoked meanwhile is like is of no interest.
+    let l2 = context.service.store.fetch(REGION, &before.unique_identifier).await?;
+    let l2 = l2.filter(|l2| l2.version == before.version).ok_or_else(last)?;
+    let anchors = seat.vault.anchors_of(&l2).await.map_err(|_| last())?;
     let mut opens = false;
     for anchor in anchors.iter().filter(|anchor| left.contains(&anchor.unique_identifier)) {
-        opens |= seat.switch.prove(tenant, &before.unique_identifier, anchor).await.is_ok();
+        opens |= seat.vault.prove(&opening, &l2.unique_identifier, anchor).await.is_ok();
     }
     if !opens {
         return Err(last());

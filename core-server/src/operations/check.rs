@@ -91,6 +91,7 @@ async fn drill(seat: &Seat, context: &Context<'_>, l1: &Record) -> Result<(), Fa
     }
     let tenant = chain::tenant(l1).ok_or_else(|| Fault::general_failure("the key has no tenant"))?;
     let _alone = seat.drills.begin(tenant)?;
+    let opening = seat.vault.begin_opening(tenant);
     let mut proved = 0;
     for l2 in of_tenant(&*context.service.store, tenant).await? {
         let in_use = matches!(l2.state(), Some(State::PreActive | State::Active));
@@ -100,7 +101,7 @@ async fn drill(seat: &Seat, context: &Context<'_>, l1: &Record) -> Result<(), Fa
         let anchors = seat.vault.anchors_of(&l2).await?;
         let anchor = anchors.iter().find(|anchor| anchor.unique_identifier == l1.unique_identifier);
         let anchor = anchor.ok_or(VaultError::Missing)?;
-        seat.switch.prove(tenant, &l2.unique_identifier, anchor).await.map_err(VaultError::from)?;
+        seat.vault.prove(&opening, &l2.unique_identifier, anchor).await.map_err(VaultError::from)?;
         proved += 1;
     }
     match proved {

@@ -14,6 +14,7 @@ use key_service::memory::{LockedMemory, LockedSecret, MemoryError};
 use thiserror::Error;
 
 use crate::config::{Config, RootSettings};
+use crate::openings::{Closed, Opened, Opening};
 use pkcs11::Tokens;
 use software::SoftwareRoot;
 
@@ -26,11 +27,16 @@ pub trait RootOfTrust: Send + Sync {
     /// If the root cannot be reached or refuses.
     async fn seal(&self, associated_data: &[u8], plaintext: &Arc<Plaintext>) -> Result<Bytes, RootError>;
 
-    /// Opens what [`seal`](Self::seal) made, straight into locked memory.
+    /// Opens what [`seal`](Self::seal) made, straight into locked memory, unless the opening is closed by then.
     ///
     /// # Errors
-    /// If the root cannot be reached, refuses, or did not seal these bytes with this associated data.
-    async fn unseal(&self, associated_data: &[u8], sealed: &[u8]) -> Result<LockedSecret, RootError>;
+    /// If it is; or the root cannot be reached, refuses, or did not seal these bytes with this associated data.
+    async fn unseal(
+        &self,
+        associated_data: &[u8],
+        sealed: &[u8],
+        opening: &Arc<Opening>,
+    ) -> Result<Opened, RootError>;
 
     /// Proves that the root is there and does its work.
     ///
@@ -84,6 +90,9 @@ pub enum RootError {
     /// The sealed bytes are not of this root, or belong elsewhere.
     #[error("the root of trust does not open the sealed key")]
     Damaged,
+    /// The tenant was closed meanwhile.
+    #[error(transparent)]
+    Closed(#[from] Closed),
     /// There is no room for the key.
     #[error(transparent)]
     Memory(#[from] MemoryError),

@@ -19,10 +19,11 @@ use cryptoki::mechanism::aead::GcmParams;
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::Session;
 use key_service::crypto::{Entropy, SystemEntropy};
-use key_service::memory::{LockedMemory, LockedSecret};
+use key_service::memory::LockedMemory;
 use zeroize::Zeroizing;
 
 use super::{Plaintext, RootError, RootOfTrust};
+use crate::openings::{Opened, Opening};
 use location::{KeyName, Location, ModuleChoice, TokenAddress};
 use token::{Module, Token, judge};
 
@@ -112,15 +113,21 @@ impl RootOfTrust for Pkcs11Root {
         self.token.work(seal).await
     }
 
-    async fn unseal(&self, associated_data: &[u8], sealed: &[u8]) -> Result<LockedSecret, RootError> {
+    async fn unseal(
+        &self,
+        associated_data: &[u8],
+        sealed: &[u8],
+        opening: &Arc<Opening>,
+    ) -> Result<Opened, RootError> {
         if sealed.len() <= 1 + NONCE_BYTES + TAG_BYTES || sealed[0] != FORMAT_VERSION {
             return Err(RootError::Damaged);
         }
         let (key, memory) = (self.key.clone(), self.memory.clone());
         let (associated_data, sealed) = (associated_data.to_vec(), sealed.to_vec());
+        let opening = Arc::clone(opening);
         let unseal = move |session: &Session| {
             let key = find(session, &key)?;
-            Ok(memory.store(&unseal_in(session, key, &associated_data, &sealed)?)?)
+            opening.make(|| Ok(memory.store(&unseal_in(session, key, &associated_data, &sealed)?)?))
         };
         self.token.work(unseal).await
     }

@@ -15,6 +15,7 @@ use key_service::memory::{LockedMemory, LockedSecret};
 use tokio::time::timeout;
 
 use super::{Plaintext, RootError, RootOfTrust};
+use crate::openings::{Opened, Opening};
 
 /// Bytes of a name at most.
 const MAXIMUM_NAME_BYTES: usize = 64;
@@ -94,12 +95,17 @@ impl RootOfTrust for SoftwareRoot {
         self.with_key(seal).await?.map(Bytes::from).map_err(failed)
     }
 
-    async fn unseal(&self, associated_data: &[u8], sealed: &[u8]) -> Result<LockedSecret, RootError> {
+    async fn unseal(
+        &self,
+        associated_data: &[u8],
+        sealed: &[u8],
+        opening: &Arc<Opening>,
+    ) -> Result<Opened, RootError> {
         let length = crypto::plaintext_length(sealed).map_err(failed)?;
         let open = |key: &_| {
-            self.memory.try_build(length, |slot| {
-                crypto::unseal_into(key, associated_data, sealed, slot).map_err(failed)
-            })
+            let unseal =
+                |slot: &mut [u8]| crypto::unseal_into(key, associated_data, sealed, slot).map_err(failed);
+            opening.make(|| self.memory.try_build(length, unseal))
         };
         self.with_key(open).await?
     }
@@ -134,6 +140,7 @@ mod tests {
     use key_service::memory::MemoryKind;
 
     use super::*;
+    use crate::openings::{Closed, Openings};
 
     fn memory() -> LockedMemory {
         LockedMemory::new(MemoryKind::Locked, 64 * 1024).unwrap()
@@ -156,10 +163,14 @@ mod tests {
 
         let sealed = root.seal(b"this", &Plaintext::new(memory.store(&[7; 32]).unwrap())).await.unwrap();
         root.create().unwrap();
-        assert_eq!(root.unseal(b"this", &sealed).await.unwrap().expose(), [7; 32]);
-        assert_eq!(root.unseal(b"that", &sealed).await.err(), Some(RootError::Damaged));
+        let openings = Arc::new(Openings::default());
+        let opening = openings.begin(&"acme".into());
+        assert_eq!(root.unseal(b"this", &sealed, &opening).await.unwrap().expose(), [7; 32]);
+        assert_eq!(root.unseal(b"that", &sealed, &opening).await.err(), Some(RootError::Damaged));
+        openings.close("acme");
+        assert_eq!(root.unseal(b"this", &sealed, &opening).await.err(), Some(RootError::Closed(Closed)));
         fs::remove_file(&root.path).unwrap();
-        assert!(matches!(root.unseal(b"this", &sealed).await, Err(RootError::Denied(_))));
+        assert!(matches!(root.unseal(b"this", &sealed, &opening).await, Err(RootError::Denied(_))));
         assert_eq!(memory.used_bytes(), 0);
     }
 

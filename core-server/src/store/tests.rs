@@ -15,6 +15,7 @@ use super::*;
 use crate::leases::Life;
 use crate::metrics::Metrics;
 use crate::root::Roots;
+use crate::switch::Switch;
 use crate::tombstones::Plot;
 
 const LEASE: Duration = Duration::from_millis(300);
@@ -122,8 +123,9 @@ async fn rig(damaged: Option<&'static str>, fails_then: bool, leased_meanwhile: 
     let roots = Roots::software_only(folder.path(), memory.clone());
     let (entropy, audit) = (Arc::new(SystemEntropy::new()), Arc::new(NoAudit));
     let metrics = Metrics::unregistered();
-    let vault = Arc::new(Vault::new(store.clone(), roots, memory, clock.clone(), entropy, audit, metrics));
-    let membership = Membership::alone(clock);
+    let membership = Membership::alone(clock.clone());
+    let switch = Switch::new(leases.clone(), membership.clone(), audit, clock, metrics);
+    let vault = Arc::new(Vault::new(store.clone(), roots, memory, entropy, switch));
     let watched = WatchedStore::new(store.clone(), vault, leases.clone(), membership, Arc::default());
     Rig { store, leases, watched, _folder: folder }
 }

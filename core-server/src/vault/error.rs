@@ -7,6 +7,7 @@ use key_service::port::StoreError;
 use thiserror::Error;
 
 use crate::chain::Overlong;
+use crate::openings::Closed;
 use crate::root::RootError;
 
 /// Why a key is not to be had.
@@ -42,6 +43,12 @@ pub enum VaultError {
     /// Others change the chain faster than it can be opened.
     #[error("the chain is being changed")]
     Restless,
+}
+
+impl From<Closed> for VaultError {
+    fn from(_: Closed) -> Self {
+        Self::Restless
+    }
 }
 
 impl From<CryptoError> for VaultError {
@@ -81,7 +88,7 @@ impl From<VaultError> for Fault {
                 tracing::error!(%error, "no locked memory left: raise memory.capacity_bytes");
                 Self::general_failure("the vault has no room for another key")
             }
-            VaultError::Entropy | VaultError::Restless => {
+            VaultError::Entropy | VaultError::Restless | VaultError::Root(RootError::Closed(_)) => {
                 tracing::error!(%error, "key not opened");
                 Self::general_failure("the key cannot be used now; try again later")
             }

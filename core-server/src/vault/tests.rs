@@ -12,9 +12,11 @@ use key_service::port::{Change, NoAudit, Sealed, StoreError, SystemClock, System
 use key_service::store::{MemoryLimits, MemoryStore};
 use kmip_protocol::attribute::{Attribute, Attributes, KeyValueLocation};
 use kmip_protocol::enumeration::{KeyValueLocationType, ObjectType};
+use prometheus_client::registry::Registry;
 use tokio::sync::Semaphore;
 
 use super::*;
+use crate::metrics::Metrics;
 
 /// A store that keeps fetches of one record waiting.
 struct Gated {
@@ -44,7 +46,8 @@ struct Rig {
     store: Arc<Gated>,
     vault: Arc<Vault>,
     l2: Record,
-    _folder: tempfile::TempDir,
+    metrics: Registry,
+    folder: tempfile::TempDir,
 }
 
 fn record(identifier: &'static str, attribute: Attribute) -> Record {
@@ -75,8 +78,9 @@ async fn rig() -> Rig {
     });
     let roots = Roots::software_only(folder.path(), memory.clone());
     let (clock, entropy) = (Arc::new(SystemClock::default()), Arc::new(SystemEntropy::new()));
-    let vault =
-        Vault::new(store.clone(), roots, memory, clock, entropy, Arc::new(NoAudit), Metrics::unregistered());
+    let mut registry = Registry::default();
+    let switch = Switch::alone(Arc::new(NoAudit), clock, Metrics::register(&mut registry));
+    let vault = Vault::new(store.clone(), roots, memory, entropy, switch);
     let location =
         KeyValueLocation { value: "software:acme".into(), location_type: KeyValueLocationType::Uri };
     vault.roots.establish(&location.value).unwrap();
@@ -87,7 +91,7 @@ async fn rig() -> Rig {
     l2.sealed = Some(Sealed { key: "l1".into(), envelope });
     let changes = [&l1, &l2].map(|record| Change::Insert(Arc::new(record.clone()))).to_vec();
     store.commit(changes).await.unwrap();
-    Rig { store, vault: Arc::new(vault), l2, _folder: folder }
+    Rig { store, vault: Arc::new(vault), l2, metrics: registry, folder }
 }
 
 impl Rig {
@@ -151,7 +155,7 @@ impl RootOfTrust for Slow {
         std::future::pending().await
     }
 
-    async fn unseal(&self, _: &[u8], _: &[u8]) -> Result<LockedSecret, RootError> {
+    async fn unseal(&self, _: &[u8], _: &[u8], _: &Arc<Opening>) -> Result<Opened, RootError> {
         Err(RootError::Damaged)
     }
 
@@ -200,6 +204,31 @@ async fn a_copy_that_a_root_works_with_is_waited_for() {
     assert!(early.is_err() && rig.vault.memory.used_bytes() > 0);
     works.lock().unwrap().take();
     returned.await.unwrap();
+    assert_eq!(rig.vault.memory.used_bytes(), 0);
+}
+
+/// A root that answers when it likes, and a tenant that is closed meanwhile: the answer is not made a key of.
+#[tokio::test]
+async fn what_a_root_opens_after_a_closing_becomes_no_key() {
+    let rig = rig().await;
+    let file = rig.folder.path().join("acme.l1");
+    let key = std::fs::read(&file).unwrap();
+    std::fs::remove_file(&file).unwrap();
+    assert!(std::process::Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let opening = rig.opening().await;
+    rig.store.released.add_permits(2);
+    // There is somebody who reads: the root was asked.
+    let mut root = tokio::task::spawn_blocking(|| std::fs::File::create(file)).await.unwrap().unwrap();
+    let mut destroyed = Record { version: 2, sealed: None, ..rig.l2.clone() };
+    destroyed.set(Attribute::State(State::Destroyed));
+    rig.store.commit(vec![Change::Replace(Arc::new(destroyed))]).await.unwrap();
+    rig.vault.forget_changed(&rig.l2);
+    rig.vault.openings_ended("acme").await;
+    std::io::Write::write_all(&mut root, &key).unwrap();
+    assert_eq!(opening.await.unwrap().err(), Some(VaultError::Missing));
+    let mut page = String::new();
+    prometheus_client::encoding::text::encode(&mut page, &rig.metrics).unwrap();
+    assert!(!page.contains("unseals_total{"), "an L2 was made: {page}");
     assert_eq!(rig.vault.memory.used_bytes(), 0);
 }
 

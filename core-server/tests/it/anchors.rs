@@ -364,3 +364,59 @@ async fn a_drill_tells_which_anchor_still_opens() {
     let refused = rig.gateway("acme-gateway").drill(&acme.l1).await.unwrap_err();
     assert_eq!(refused.reason, ResultReason::PermissionDenied);
 }
+
+#[tokio::test]
+async fn a_refusal_that_is_met_while_another_anchor_opens_closes_the_tenant() {
+    let mut rig = Rig::stopped();
+    rig.roots = "probe_interval_seconds = 3600\nsovereignty_timeout_seconds = 7200";
+    rig.restart().await;
+    let operator = rig.operator();
+    let acme = operator.provision("acme").await;
+    let second = operator.add_l1("acme", "software:acme-2").await;
+    operator.add_anchor(&acme.l2, &second).await.unwrap();
+    let gateway = rig.gateway("acme-gateway");
+    gateway.wrap(&acme.l3, &object(), b"x").await.unwrap();
+    gateway.call(ObtainLeaseRequest { unique_identifier: named(&acme.l3) }).await.unwrap();
+
+    // A change of the L2 wipes it, and nobody's lease: the next wrap opens it anew.
+    let described = |text| SetAttributeRequest {
+        unique_identifier: named(&acme.l2),
+        new_attribute: Attributes::new([Attribute::Description(text)]),
+    };
+    let lease_holders = async || {
+        let computed = operator.computed(&acme.l3).await;
+        let held = |attribute: &&Attribute| matches!(attribute, Attribute::Custom(custom) if *custom.name == *computed::LEASE_HOLDER);
+        computed.iter().filter(held).count()
+    };
+    operator.call(described("wiped".into())).await.unwrap();
+    assert_eq!((rig.core().opened_keys(), lease_holders().await), (0, 1));
+    rig.take_root("acme");
+    gateway.wrap(&acme.l3, &object(), b"x").await.unwrap();
+    assert_eq!((rig.metric(CLOSED).await, rig.metric(OUT).await), (1, 1), "no proof has been made");
+    assert_eq!((rig.metric(PROVED).await, rig.core().opened_keys()), (0, 2));
+
+    // That is no news any more, whoever asks.
+    operator.call(described("wiped again".into())).await.unwrap();
+    gateway.wrap(&acme.l3, &object(), b"x").await.unwrap();
+    operator.drill(&acme.l1).await.unwrap_err();
+    assert_eq!((rig.metric(CLOSED).await, rig.core().opened_keys()), (1, 2));
+    // Both refuse: closed by each, and for as long as they do.
+    rig.take_root("acme-2");
+    operator.call(described("wiped once more".into())).await.unwrap();
+    let refused = gateway.wrap(&acme.l3, &object(), b"x").await.unwrap_err();
+    assert_eq!(refused.reason, ResultReason::PermissionDenied, "{}", refused.message);
+    assert_eq!((rig.metric(CLOSED).await, rig.core().opened_keys()), (2, 0));
+}
+
+#[tokio::test]
+async fn a_root_that_does_not_seal_any_more_is_asked_whether_it_opens() {
+    let mut rig = Rig::stopped();
+    rig.roots = "probe_interval_seconds = 3600\nsovereignty_timeout_seconds = 7200";
+    rig.restart().await;
+    let operator = rig.operator();
+    let acme = operator.provision("acme").await;
+    rig.gateway("acme-gateway").wrap(&acme.l3, &object(), b"x").await.unwrap();
+    rig.take_root("acme");
+    operator.create_l2(&acme.l1).await.unwrap_err();
+    assert_eq!((rig.metric(CLOSED).await, rig.core().opened_keys()), (1, 0));
+}

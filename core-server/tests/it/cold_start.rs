@@ -7,6 +7,7 @@ use bytestring::ByteString;
 use core_server::chain::{REGION, active_name, wrapping_key_link};
 use core_server::metrics::Metrics;
 use core_server::root::Roots;
+use core_server::switch::Switch;
 use core_server::vault::Vault;
 use key_service::chain::tenant_attribute;
 use key_service::crypto::SystemEntropy;
@@ -69,10 +70,8 @@ async fn multiply(rig: &Rig, chain: &Chain, count: usize) -> ByteString {
         Arc::clone(&store),
         Roots::new(&config, memory.clone()),
         memory,
-        Arc::new(SystemClock::default()),
         Arc::new(SystemEntropy::new()),
-        Arc::new(NoAudit),
-        Metrics::unregistered(),
+        Switch::alone(Arc::new(NoAudit), Arc::new(SystemClock::default()), Metrics::unregistered()),
     );
     let mut models = Vec::new();
     for key in [&chain.l1, &chain.l2, &chain.l3] {

@@ -284,6 +284,25 @@ async fn a_root_that_refuses_at_one_core_closes_the_tenant_at_the_other() {
     assert!(application(&region.system, &region.gateways[1], "globex").get(&open).await.is_ok());
 }
 
+/// The same where the Core that meets the refusal has nothing of the tenant open, and was asked for something else.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_met_by_a_core_that_opens_the_tenant_closes_it_at_the_other() {
+    let mut region = Region::start();
+    let keys = region.service("closed").await.1;
+    region.gateways.remove(0).stop();
+    region.cores.remove(0).stop();
+    let core = region.system.start_with("core", &region.system.run().join("core-0.toml"));
+    region.cores.insert(0, core);
+    assert!(region.acme(0).get(&keys[1]).await.is_ok());
+    std::fs::remove_file(region.system.run().join("core/l1/acme.l1")).unwrap();
+    region.operator(0).create_service("acme", "late").await.unwrap_err();
+    eventually(async || match region.acme(0).get(&keys[1]).await {
+        Ok(_) => Err("it is still open"),
+        Err(_) => Ok(()),
+    })
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_core_that_is_stopped_properly_leaves_the_region() {
     let mut region = Region::start();

@@ -30,6 +30,13 @@ impl Operator {
 
     /// Makes an active L3 for a service of a tenant; returns it.
     pub async fn add_service(&self, tenant: &str, service: &str) -> ByteString {
+        let key = self.create_service(tenant, service).await.unwrap();
+        self.0.ask(ActivateRequest { unique_identifier: identifier(&key) }).await.unwrap();
+        key
+    }
+
+    /// Makes an L3, not active yet, if the L2 opens.
+    pub async fn create_service(&self, tenant: &str, service: &str) -> Result<ByteString, Failure> {
         let tenant_key = self.tenant_key(tenant).await;
         let attributes = Attributes::new([
             Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Aes),
@@ -42,12 +49,8 @@ impl Operator {
         ]);
         let object_type = ObjectType::SymmetricKey;
         let request = CreateRequest { object_type, attributes, protection_storage_masks: None };
-        let Response::Create(created) = self.0.ask(request).await.unwrap() else {
-            panic!("another operation")
-        };
-        let key = created.unique_identifier;
-        self.0.ask(ActivateRequest { unique_identifier: identifier(&key) }).await.unwrap();
-        key
+        let Response::Create(created) = self.0.ask(request).await? else { panic!("another operation") };
+        Ok(created.unique_identifier)
     }
 
     /// Revokes an object of the chain, for good.
