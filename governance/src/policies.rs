@@ -57,6 +57,18 @@ pub enum Why {
     NotPermitted,
 }
 
+impl Why {
+    /// The words for it, in logs and answers to operators.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Permitted => "permitted",
+            Self::Forbidden => "forbidden",
+            Self::Failed => "the policy fails",
+            Self::NotPermitted => "no policy permits it",
+        }
+    }
+}
+
 /// An answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verdict {

@@ -16,7 +16,7 @@ pub(crate) mod watch;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use governance::{Circumstances, Policies, PolicyError, Question, Why};
+use governance::{Circumstances, Policies, PolicyError, Question};
 use key_service::audit_log::VerifierKey;
 use key_service::fault::Fault;
 use key_service::port::Clock;
@@ -160,7 +160,7 @@ impl Governance {
                 if verdict.is_permitted() {
                     return Ok(Authorized { _asked: () });
                 }
-                Denied { why: reason(verdict.why), policies: verdict.policies.join(",") }
+                Denied { why: verdict.why.words(), policies: verdict.policies.join(",") }
             }
         };
         self.metrics.denied(question.action.name());
@@ -203,15 +203,6 @@ impl Governance {
             }
             InForce::Bundle(bundle) => Ok(&bundle.policies),
         }
-    }
-}
-
-fn reason(why: Why) -> &'static str {
-    match why {
-        Why::Permitted => "permitted",
-        Why::Forbidden => "forbidden",
-        Why::Failed => "the policy fails",
-        Why::NotPermitted => "not permitted",
     }
 }
 

@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use governance::{
-    Action, Bundle, Circumstances, Policies, Principal, Question, Resource, Role, Verdict, Why, parse_instant,
+    Action, Bundle, Circumstances, Policies, Principal, Question, Resource, Role, Verdict, parse_instant,
 };
 use key_service::audit_log::VerifierKey;
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ pub fn run(settings: &TestSettings, json: bool) -> Result<ExitCode, Error> {
                 json!({
                     "request": line,
                     "decision": decision(verdict),
-                    "reason": reason(verdict.why),
+                    "reason": verdict.why.words(),
                     "policies": verdict.policies,
                     "as_expected": is_as_expected(answer),
                 })
@@ -81,7 +81,7 @@ pub fn run(settings: &TestSettings, json: bool) -> Result<ExitCode, Error> {
             } else {
                 format!(" by {}", verdict.policies.join(", "))
             };
-            output::line(&format!("{mark}{}: {line} ({}{by})", decision(verdict), reason(verdict.why)));
+            output::line(&format!("{mark}{}: {line} ({}{by})", decision(verdict), verdict.why.words()));
         }
     }
     Ok(if unexpected == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -241,15 +241,6 @@ fn expectation(word: &str) -> Result<bool, String> {
 
 fn decision(verdict: &Verdict) -> &'static str {
     if verdict.is_permitted() { "allow" } else { "deny" }
-}
-
-fn reason(why: Why) -> &'static str {
-    match why {
-        Why::Permitted => "permitted",
-        Why::Forbidden => "forbidden",
-        Why::Failed => "the policy fails",
-        Why::NotPermitted => "no policy permits it",
-    }
 }
 
 #[cfg(test)]
