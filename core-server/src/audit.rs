@@ -202,15 +202,9 @@ fn own_event(
 ) -> Event {
     let details = details.iter().map(|(name, value)| (*name, (*value).to_owned()));
     Event {
-        time,
-        tenant: ByteString::from_static(REGION),
-        principal: ByteString::from_static(OWN_PRINCIPAL),
-        operation: ByteString::from_static(operation),
         unique_identifier: unique_identifier.cloned(),
-        outcome,
-        client_correlation_value: None,
-        server_correlation_value: None,
         details: BTreeMap::from_iter(texts(details)),
+        ..Event::new(time, REGION, OWN_PRINCIPAL, operation, outcome)
     }
 }
 

@@ -227,17 +227,8 @@ impl<'a> Recorder<'a> {
 
 /// Records a message of somebody who is nobody here. Where that fails the message is refused all the same.
 pub async fn record_stranger(service: &Service, name: &str) {
-    let event = Event {
-        time: service.clock.now(),
-        tenant: ByteString::new(),
-        principal: bounded(name),
-        operation: ByteString::from_static("Message"),
-        unique_identifier: None,
-        outcome: Outcome::Failure(ResultReason::PermissionDenied),
-        client_correlation_value: None,
-        server_correlation_value: None,
-        details: BTreeMap::new(),
-    };
+    let outcome = Outcome::Failure(ResultReason::PermissionDenied);
+    let event = Event::new(service.clock.now(), "", bounded(name), "Message", outcome);
     if let Err(error) = service.audit.record_later(event).await {
         tracing::warn!(%error, "a stranger was refused, which could not be recorded");
     }

@@ -169,6 +169,7 @@ async fn what_a_crash_left_open_is_concluded_when_leases_have_ended() {
     rig.stop().await;
     let state = rig.folder.path().join("state");
     let log = ServerLog::open(&AuditSettings::default(), &state, ServerKind::Core).unwrap();
+    let now = || SystemClock::default().now();
     let intents = [
         ("Revoke", chain.l1.clone(), "Success"),
         ("Revoke", chain.l2.clone(), "Failure"),
@@ -178,20 +179,14 @@ async fn what_a_crash_left_open_is_concluded_when_leases_have_ended() {
     ];
     for (operation, object, _) in &intents {
         let intent = Event {
-            time: SystemClock::default().now(),
-            tenant: ByteString::from_static(core_server::chain::REGION),
-            principal: ByteString::from_static("olga"),
-            operation: ByteString::from_static(operation),
             unique_identifier: Some(object.clone()),
-            outcome: Outcome::Intent,
-            client_correlation_value: None,
-            server_correlation_value: Some(ByteString::from_static("of the crash")),
-            details: [].into(),
+            server_correlation_value: Some("of the crash".into()),
+            ..Event::new(now(), core_server::chain::REGION, "olga", *operation, Outcome::Intent)
         };
         log.port().record(intent).await.unwrap();
     }
     drop(log);
-    let started = SystemClock::default().now();
+    let started = now();
     rig.restart().await;
     let left_open = async |rig: &Rig| {
         let page = rig.admin_page("/metrics").await;

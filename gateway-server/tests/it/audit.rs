@@ -3,9 +3,8 @@
 use bytestring::ByteString;
 use key_service::audit_log::{AuditSettings, Entry, LogReader, ServerKind, ServerLog, VerifierKey, receipt};
 use key_service::chain::{RECEIPT, VENDOR};
-use key_service::port::{Event, Outcome};
+use key_service::port::{Clock, Event, Outcome, SystemClock};
 use kmip_protocol::attribute::{Attribute, AttributeReference, CustomValue};
-use kmip_protocol::codec::DateTime;
 use kmip_protocol::enumeration::ResultReason;
 use kmip_protocol::operation::{GetAttributesRequest, Response};
 
@@ -83,17 +82,12 @@ async fn an_intent_that_a_crash_left_open_has_its_outcome_after_the_next_start()
     system.gateway.take().unwrap().kill();
     let state = system.run().join("gateway");
     let log = ServerLog::open(&AuditSettings::default(), &state, ServerKind::Gateway).unwrap();
+    let now = SystemClock::default().now();
     for key in [&gone, &kept] {
         let intent = Event {
-            time: DateTime(now()),
-            tenant: ByteString::from_static("acme"),
-            principal: ByteString::from_static("app"),
-            operation: ByteString::from_static("Destroy"),
             unique_identifier: Some(key.clone()),
-            outcome: Outcome::Intent,
-            client_correlation_value: None,
-            server_correlation_value: Some(ByteString::from_static("of the crash")),
-            details: [].into(),
+            server_correlation_value: Some("of the crash".into()),
+            ..Event::new(now, "acme", "app", "Destroy", Outcome::Intent)
         };
         log.port().record(intent).await.unwrap();
     }
@@ -121,9 +115,4 @@ async fn an_intent_that_a_crash_left_open_has_its_outcome_after_the_next_start()
     let told = found.iter().map(|entry| (entry.unique_identifier.as_deref(), &*entry.outcome));
     assert_eq!(told.collect::<Vec<_>>(), [(Some(&*gone), "Success"), (Some(&*kept), "Failure")]);
     assert!(found.iter().all(|entry| entry.server_correlation_value.as_deref() == Some("of the crash")));
-}
-
-fn now() -> i64 {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
-    i64::try_from(since.as_secs()).unwrap()
 }

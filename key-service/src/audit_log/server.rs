@@ -98,16 +98,8 @@ impl ServerLog {
     fn event(&self, operation: &'static str, now: DateTime) -> Event {
         let version =
             (ByteString::from_static("version"), ByteString::from_static(env!("CARGO_PKG_VERSION")));
-        Event {
-            time: now,
-            tenant: ByteString::new(),
-            principal: ByteString::from(format!("krypton-{}", self.server.name())),
-            operation: ByteString::from_static(operation),
-            unique_identifier: None,
-            outcome: Outcome::Success,
-            client_correlation_value: None,
-            server_correlation_value: None,
-            details: BTreeMap::from([version]),
-        }
+        let principal = format!("krypton-{}", self.server.name());
+        let event = Event::new(now, "", principal, operation, Outcome::Success);
+        Event { details: BTreeMap::from([version]), ..event }
     }
 }

@@ -30,6 +30,29 @@ pub struct Event {
     pub details: BTreeMap<ByteString, ByteString>,
 }
 
+impl Event {
+    /// One that is about no object, and of no request.
+    pub fn new(
+        time: DateTime,
+        tenant: impl Into<ByteString>,
+        principal: impl Into<ByteString>,
+        operation: impl Into<ByteString>,
+        outcome: Outcome,
+    ) -> Self {
+        Self {
+            time,
+            tenant: tenant.into(),
+            principal: principal.into(),
+            operation: operation.into(),
+            unique_identifier: None,
+            outcome,
+            client_correlation_value: None,
+            server_correlation_value: None,
+            details: BTreeMap::new(),
+        }
+    }
+}
+
 /// How an operation went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {

@@ -27,15 +27,9 @@ fn open(state: &Path) -> ServerLog {
 
 fn event(operation: &'static str, object: &str, outcome: Outcome) -> Event {
     Event {
-        time: NOW,
-        tenant: ByteString::from_static("acme"),
-        principal: ByteString::from_static("app"),
-        operation: ByteString::from_static(operation),
         unique_identifier: Some(ByteString::from(object)),
-        outcome,
-        client_correlation_value: None,
         server_correlation_value: Some(ByteString::from(format!("of {object}"))),
-        details: [].into(),
+        ..Event::new(NOW, "acme", "app", operation, outcome)
     }
 }
 
