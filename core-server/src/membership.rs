@@ -2,6 +2,8 @@
 //! membership lives, follows the changes that the others make, and waits for the others after its own. The rules are
 //! `key_service::region`; here are the clock, the database and the waiting. A Core with a store of its own is always live.
 
+mod looks;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -19,6 +21,7 @@ use crate::following::Following;
 use crate::leases::Leases;
 use crate::region_metrics::RegionMetrics;
 use crate::vault::Vault;
+use looks::Looks;
 
 /// How often a membership is renewed within its time.
 const RENEWALS: u32 = 4;
@@ -44,6 +47,7 @@ struct Shared {
     membership: Duration,
     longest_lease: Duration,
     state: Mutex<State>,
+    looks: Looks,
     /// Somebody has made a change, or followed one.
     news: Notify,
     metrics: RegionMetrics,
@@ -76,9 +80,8 @@ impl Membership {
         let last = region.join(&instance, membership, longest_lease).await?;
         let state = State { instance, member: Member::joined(sent, membership, last) };
         let live_until = nanoseconds(state.member.live_until());
-        let news = Notify::new();
-        let state = Mutex::new(state);
-        let shared = Shared { region, entropy, membership, longest_lease, state, news, metrics };
+        let (looks, news, state) = (Looks::default(), Notify::new(), Mutex::new(state));
+        let shared = Shared { region, entropy, membership, longest_lease, state, looks, news, metrics };
         Ok(Arc::new(Self { clock, shared: Some(shared), live_until: AtomicU64::new(live_until) }))
     }
 
@@ -118,7 +121,7 @@ impl Membership {
             let Some(done_at) = settlement.done_at().filter(|done_at| *done_at > now) else { break };
             // Whether there was news or not: it is looked for.
             let _ = timeout((done_at - now).min(LOOK_AGAIN_AFTER), news).await;
-            if let Ok(Ok(standing)) = timeout(done_at - now, shared.region.standing()).await {
+            if let Ok(Ok(standing)) = timeout(done_at - now, shared.look(&*self.clock)).await {
                 settlement.look(&standing);
             }
         }
@@ -221,10 +224,19 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Where the region stands. Asked together with all others that wait for it.
+    async fn look(&self, clock: &dyn Clock) -> Result<Arc<Standing>, StoreError> {
+        self.looks.look(&*self.region, clock, self.membership / 2).await
+    }
+
     /// Asks where the region stands until there is an answer, but no longer than a change can take to bind everybody.
-    async fn first_standing(&self, started: Duration, clock: &dyn Clock) -> Result<Standing, StoreError> {
+    async fn first_standing(
+        &self,
+        started: Duration,
+        clock: &dyn Clock,
+    ) -> Result<Arc<Standing>, StoreError> {
         loop {
-            let answer = self.region.standing().await;
+            let answer = self.look(clock).await;
             let is_over = clock.monotonic().saturating_sub(started) > self.membership + self.longest_lease;
             match answer {
                 Err(error) if is_over => return Err(error),
@@ -275,10 +287,9 @@ impl Follower<'_> {
 
     /// Looks whether others have changed something, and whether others have gone.
     async fn look(&self, watch: &mut Watch) {
-        let Ok(Ok(standing)) = timeout(self.shared.membership / 2, self.shared.region.standing()).await
-        else {
-            return;
-        };
+        // Its turn included: nothing keeps the next renewal waiting for longer.
+        let looking = self.shared.look(&*self.membership.clock);
+        let Ok(Ok(standing)) = timeout(self.shared.membership / 2, looking).await else { return };
         self.shared.metrics.members(standing.members.len());
         if standing.last > self.shared.state().member.bound() {
             self.follow().await;

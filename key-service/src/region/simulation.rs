@@ -42,6 +42,8 @@ enum Flaw {
     JoinsInTwoSteps,
     /// A Core that stops is no member any more, whatever leases it has granted.
     LeavesItsLeases,
+    /// A change is settled by an answer to a question that was asked before it was made.
+    TakesAnEarlierAnswer,
     /// A Core that stops does not count as renewed: the others take its leases for older than they are.
     LeavesUnseen,
 }
@@ -464,8 +466,10 @@ impl World {
             }
             Answer::Changes { after, keys } => self.follow(core, after, &keys),
             Answer::Standing(standing) => {
-                // What was asked before says nothing: a Core asks one thing after the other.
-                for pending in own.pending.iter_mut().filter(|pending| pending.committed <= sent) {
+                // One answer for all that wait. What was asked before says nothing.
+                let takes_all = flaw == Flaw::TakesAnEarlierAnswer;
+                for pending in own.pending.iter_mut().filter(|pending| takes_all || pending.committed <= sent)
+                {
                     match &mut pending.settlement {
                         Some(settlement) => settlement.look(&standing),
                         None => {
@@ -664,6 +668,7 @@ fn every_flaw_is_caught() {
         Flaw::ForgetsTheLiving,
         Flaw::JoinsInTwoSteps,
         Flaw::LeavesItsLeases,
+        Flaw::TakesAnEarlierAnswer,
         Flaw::LeavesUnseen,
     ];
     for flaw in flaws {
