@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytestring::ByteString;
-use key_service::lease::{Drift, Grantor, Revocation};
+use key_service::lease::{Drift, Grant, Grantor, Revocation};
 use key_service::port::Clock;
 use kmip_net::Pusher;
 use kmip_protocol::attribute::{Attribute, Attributes};
@@ -30,6 +30,10 @@ pub(crate) const FORGET_WITHIN: Duration = Duration::from_secs(1);
 
 /// ... and how often each is told before its leases are recalled.
 const FORGET_ATTEMPTS: usize = 3;
+
+/// How long a Gateway that asks for a lease waits until it has given up one that is being recalled for what it was to forget: it may be
+/// told at this moment.
+const GIVE_UP_WITHIN: Duration = Duration::from_millis(200);
 
 /// After so many grants, leases that have ended are forgotten.
 const GRANTS_PER_CLEANING: u64 = 256;
@@ -79,6 +83,8 @@ struct Subscription {
 pub enum NoLease {
     /// The L3 was revoked.
     Revoked,
+    /// This life could not be told what to forget, and has not given up an earlier lease yet.
+    Owed,
     /// So many lives of this Gateway hold leases that there can be no further one.
     TooManyLives,
 }
@@ -108,7 +114,8 @@ impl Leases {
     /// Grants a lease on an L3 of a service; returns how long it is.
     ///
     /// # Errors
-    /// If the L3 was revoked, or too many lives of the Gateway hold leases: each of them delays every revocation.
+    /// If the L3 was revoked, an earlier lease on it is yet to be given up, or too many lives of the Gateway hold leases: each of
+    /// them delays every revocation.
     pub fn grant(&self, key: &ByteString, of: &Plot, life: &Life) -> Result<Duration, NoLease> {
         let now = self.clock.monotonic();
         let ends = now + Drift::default().stretch(self.lease_time);
@@ -122,11 +129,25 @@ impl Leases {
         if is_cleaned {
             grantor.expire(now);
         }
-        if grantor.grant(key, life, self.lease_time, now) {
-            Ok(self.lease_time)
-        } else {
-            Err(NoLease::Revoked)
+        match grantor.grant(key, life, self.lease_time, now) {
+            Grant::Granted => Ok(self.lease_time),
+            Grant::Revoked => Err(NoLease::Revoked),
+            Grant::Owed => Err(NoLease::Owed),
         }
+    }
+
+    /// Waits until a life that was to forget something has given up an L3, or for a moment.
+    pub async fn given_up(&self, key: &ByteString, life: &Life) {
+        let all = async {
+            loop {
+                let confirmed = self.confirmed.notified();
+                if !self.grantor().owes(key, life, self.clock.monotonic()) {
+                    return;
+                }
+                confirmed.await;
+            }
+        };
+        let _ = tokio::time::timeout(GIVE_UP_WITHIN, all).await;
     }
 
     /// A Gateway can be told over this connection from now on. Returns whether it can: there may be too many lives of it.
@@ -212,19 +233,12 @@ impl Leases {
 
     /// Tells all Gateways, but the one that asks, to forget objects (L4s) of a service. Returns when they have, or after a
     /// while: what is left is told in the background, and a Gateway that cannot be told loses its leases.
+    ///
+    /// Should this Core end before, or have been restarted a moment ago, there may be Gateways that nobody tells. Their leases are of
+    /// an earlier life: no lease of this one, or of another Core, continues them.
     pub async fn forget(self: &Arc<Self>, of: &Plot, objects: &[ByteString], asking: Option<&Life>) {
         let objects: Arc<[ByteString]> = objects.iter().map(|object| ByteString::from(&**object)).collect();
         let mut telling = self.tell_users(of, &objects, asking);
-        let unknown_until = self.grantor().unknown_until();
-        let pause = unknown_until.saturating_sub(self.clock.monotonic());
-        if !pause.is_zero() {
-            // Gateways with leases from before a restart of the Core: by then it knows those that have renewed them.
-            let (leases, of, asking) = (Arc::clone(self), of.clone(), asking.cloned());
-            tokio::spawn(async move {
-                tokio::time::sleep(pause).await;
-                leases.tell_users(&of, &objects, asking.as_ref()).detach_all();
-            });
-        }
         let all = async { while telling.join_next().await.is_some() {} };
         let _ = tokio::time::timeout(FORGET_WITHIN, all).await;
         telling.detach_all();
@@ -261,7 +275,8 @@ impl Leases {
             }
             tokio::time::sleep(ASK_AGAIN_AFTER).await;
         }
-        let _ = self.recall(keys).await;
+        let call = self.grantor().call_to_forget(keys, life, self.clock.monotonic());
+        let _ = Arc::clone(&self).settle(Some(call), keys.to_vec()).await;
     }
 
     async fn settle(self: Arc<Self>, revocation: Option<Revocation>, keys: Vec<ByteString>) -> Settlement {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use bytestring::ByteString;
+use key_service::auditing::Correlations;
 use key_service::chain::ObjectBinding;
 use key_service::creation::DEFAULT_SERVICE;
 use key_service::memory::LockedSecret;
@@ -42,6 +43,14 @@ impl From<SendError> for SealerError {
     }
 }
 
+/// What the Core answers.
+pub(crate) struct Answers {
+    /// Which life of which Core, if its Server Correlation Value tells.
+    pub(crate) by: Option<u64>,
+    /// An answer for each request.
+    pub(crate) items: Vec<ResponseBatchItem>,
+}
+
 /// A connection to the Core that speaks whole messages.
 pub(crate) struct CoreLink {
     client: Client,
@@ -74,7 +83,7 @@ impl CoreLink {
     }
 
     /// Sends requests that may be sent twice as one batch; returns as many answers.
-    pub(crate) async fn send(&self, requests: &[Request]) -> Result<Vec<ResponseBatchItem>, SendError> {
+    pub(crate) async fn send(&self, requests: &[Request]) -> Result<Answers, SendError> {
         let mut header = self.header(requests.len());
         // What we could not read is to fail by itself, not with the whole message.
         header.maximum_response_size = i32::try_from(self.limits.message_bytes).ok();
@@ -91,7 +100,8 @@ impl CoreLink {
                 _ => unanswered("the Core answered another number of items".to_owned()),
             });
         }
-        Ok(message.items)
+        let named = message.header.server_correlation_value.as_deref();
+        Ok(Answers { by: named.and_then(Correlations::life_of), items: message.items })
     }
 }
 

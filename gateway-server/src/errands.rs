@@ -24,7 +24,7 @@ use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
 use crate::config::CoreConfig;
-use crate::core_client::{CoreLink, SendError, refusal};
+use crate::core_client::{Answers, CoreLink, SendError, refusal};
 
 /// What an errand takes in a message besides its data: identifiers, the binding, tags and lengths.
 const ERRAND_BYTES: usize = 512;
@@ -137,6 +137,16 @@ impl Errands {
         bytes: usize,
         request: impl Into<Request>,
     ) -> Result<Response, SealerError> {
+        Ok(self.answer_to(tenant, bytes, request).await?.response)
+    }
+
+    /// As [`ask`](Self::ask), for those to whom it matters which life of which Core answers.
+    pub(crate) async fn answer_to(
+        &self,
+        tenant: &str,
+        bytes: usize,
+        request: impl Into<Request>,
+    ) -> Result<Answer, SealerError> {
         let (answer, answered) = oneshot::channel();
         let errand = Errand { request: request.into(), bytes: bytes + ERRAND_BYTES, answer };
         self.desk.line_up(tenant, errand);
@@ -220,7 +230,15 @@ struct Taken {
 struct Errand {
     request: Request,
     bytes: usize,
-    answer: oneshot::Sender<Result<Response, SealerError>>,
+    answer: oneshot::Sender<Result<Answer, SealerError>>,
+}
+
+/// What has come of an errand.
+pub(crate) struct Answer {
+    /// Which life of which Core answers, if it says so.
+    pub(crate) by: Option<u64>,
+    /// The answer.
+    pub(crate) response: Response,
 }
 
 /// What waits in a line.
@@ -403,12 +421,12 @@ async fn deliver(link: &CoreLink, errands: Vec<Errand>) {
     let (requests, answers): (Vec<_>, Vec<_>) =
         errands.into_iter().map(|errand| (errand.request, errand.answer)).unzip();
     match link.send(&requests).await {
-        Ok(items) => {
+        Ok(Answers { by, items }) => {
             for ((item, answer), request) in items.into_iter().zip(answers).zip(&requests) {
                 let outcome = if requests.len() > 1 && is_too_large(&item) {
                     alone(link, request).await
                 } else {
-                    outcome(item)
+                    outcome(by, item)
                 };
                 // Whoever asked may have gone: nobody is left to tell.
                 let _ = answer.send(outcome);
@@ -429,19 +447,19 @@ async fn deliver(link: &CoreLink, errands: Vec<Errand>) {
     }
 }
 
-async fn alone(link: &CoreLink, request: &Request) -> Result<Response, SealerError> {
-    let items = link.send(std::slice::from_ref(request)).await?;
+async fn alone(link: &CoreLink, request: &Request) -> Result<Answer, SealerError> {
+    let Answers { by, items } = link.send(std::slice::from_ref(request)).await?;
     let nothing = || SealerError::Unavailable("the Core answered nothing".to_owned());
-    items.into_iter().next().ok_or_else(nothing).and_then(outcome)
+    items.into_iter().next().ok_or_else(nothing).and_then(|item| outcome(by, item))
 }
 
 fn is_too_large(item: &ResponseBatchItem) -> bool {
     item.result_reason == Some(ResultReason::ResponseTooLarge)
 }
 
-fn outcome(item: ResponseBatchItem) -> Result<Response, SealerError> {
+fn outcome(by: Option<u64>, item: ResponseBatchItem) -> Result<Answer, SealerError> {
     match item.payload {
-        Some(payload) if item.result_status == ResultStatus::Success => Ok(payload),
+        Some(response) if item.result_status == ResultStatus::Success => Ok(Answer { by, response }),
         _ => Err(refusal(&item)),
     }
 }

@@ -16,7 +16,7 @@ use kmip_protocol::codec::Secret;
 use kmip_protocol::identifier::UniqueIdentifier;
 use kmip_protocol::operation::{MacRequest, ObtainLeaseRequest, Response};
 
-use crate::errands::Errands;
+use crate::errands::{Answer, Errands};
 use crate::key_cache::KeyCache;
 use crate::questions::Questions;
 use crate::record_keys::RecordKeys;
@@ -116,20 +116,23 @@ impl Leases {
     async fn ask(&self, tenant: &str, key: &ByteString) -> Result<(), SealerError> {
         let asked = self.book().holder.ask(self.clock.monotonic());
         let request = ObtainLeaseRequest { unique_identifier: Some(UniqueIdentifier::Text(key.clone())) };
-        let Response::ObtainLease(lease) = self.errands.ask(tenant, 0, request).await? else {
-            return Err(SealerError::Unavailable("the Core's answer lacks the lease".to_owned()));
+        let Answer { by: Some(by), response: Response::ObtainLease(lease) } =
+            self.errands.answer_to(tenant, 0, request).await?
+        else {
+            let why = "the Core's answer lacks the lease, or does not say which Core it is of";
+            return Err(SealerError::Unavailable(why.to_owned()));
         };
         let lease_time = Duration::from_secs(u64::from(lease.lease_time.0));
-        self.take(asked, key, lease_time);
+        self.take(asked, by, key, lease_time);
         Ok(())
     }
 
-    /// The Core has granted a lease. Where one begins, nothing stays that was opened under an earlier one: the Core may have had it
-    /// forgotten in between, when it had nobody to tell here.
-    fn take(&self, asked: Asked, key: &ByteString, lease_time: Duration) {
+    /// A Core has granted a lease: this life of it. Where one begins, nothing stays that was opened under an earlier one: the Core may
+    /// have had it forgotten in between, when it had nobody to tell here, or another one may have ended before it could.
+    fn take(&self, asked: Asked, by: u64, key: &ByteString, lease_time: Duration) {
         let mut book = self.book();
         let now = self.clock.monotonic();
-        if book.holder.granted(asked, ByteString::from(&**key), lease_time, now) == Granted::Begun {
+        if book.holder.granted(asked, by, ByteString::from(&**key), lease_time, now) == Granted::Begun {
             self.wipe(key);
         }
     }

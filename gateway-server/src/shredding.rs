@@ -356,7 +356,7 @@ impl Shredder {
             unique_identifier: Some(UniqueIdentifier::Text(ByteString::from(key))),
             attribute_references: Vec::new(),
         };
-        match first(self.link.send(&[request.into()]).await?)? {
+        match first(self.link.send(&[request.into()]).await?.items)? {
             Some(Response::GetAttributes(got)) => Ok(Some(got.attributes)),
             _ => Ok(None),
         }
@@ -371,7 +371,7 @@ impl Shredder {
             object_group_member: None,
             attributes: Attributes::new([chain::shred_mark()]),
         };
-        let items = self.link.send(&[request.into()]).await?;
+        let items = self.link.send(&[request.into()]).await?.items;
         let Some(Response::Locate(located)) = first(items)? else { return Ok(Vec::new()) };
         let mut marked = Vec::new();
         for key in located.unique_identifiers {
@@ -398,7 +398,7 @@ impl Shredder {
         let unique_identifier = Some(UniqueIdentifier::Text(marked.key.clone()));
         let new_attribute = Attributes::new([report_attribute(report)]);
         let add = Request::from(AddAttributeRequest { unique_identifier, new_attribute });
-        first(self.link.send(&[add]).await?).map(drop)
+        first(self.link.send(&[add]).await?.items).map(drop)
     }
 
     /// Replaces the report. Returns `false` if the Core has none.
@@ -408,7 +408,7 @@ impl Shredder {
             current_attribute: Attributes::default(),
             new_attribute: Attributes::new([report_attribute(report)]),
         };
-        let items = self.link.send(&[modify.into()]).await?;
+        let items = self.link.send(&[modify.into()]).await?.items;
         let has_none = |item: &ResponseBatchItem| item.result_reason == Some(ResultReason::AttributeNotFound);
         if items.first().is_some_and(has_none) {
             return Ok(false);

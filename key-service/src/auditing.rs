@@ -85,6 +85,12 @@ impl Correlations {
         Self { prefix, next: AtomicU64::new(1) }
     }
 
+    /// Which life of a server has given a name: the same number for all that it gives to one peer, another one after a restart.
+    pub fn life_of(server_correlation_value: &str) -> Option<u64> {
+        let (prefix, _) = server_correlation_value.split_once('-')?;
+        u64::from_str_radix(prefix, 16).ok()
+    }
+
     fn next(&self) -> ByteString {
         let mut name = String::with_capacity(MAXIMUM_CORRELATION_VALUE_BYTES);
         let number = self.next.fetch_add(1, Ordering::Relaxed);

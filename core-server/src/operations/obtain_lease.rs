@@ -25,16 +25,25 @@ pub(super) async fn handle(
     // Not of a Gateway that was revoked: it writes nothing down here any more.
     drop(seat.admission.enter()?);
     seat.stores.note(&life).await?;
-    // Granted while the key is held: whoever wipes it and recalls its leases then finds this one.
-    let (unique_identifier, (granted, changed)) =
+    let grant = || {
+        // Granted while the key is held: whoever wipes it and recalls its leases then finds this one.
         use_key(seat, context, identifier, Action::Lease, |key, _| {
             let of = Plot::of(key.tenant(), key.record());
             let granted = seat.leases.grant(&key.record().unique_identifier, &of, &life);
             Ok((granted, key.record().date(AttributeType::LastChangeDate)))
         })
-        .await?;
+    };
+    let (unique_identifier, (mut granted, mut changed)) = grant().await?;
+    if granted == Err(NoLease::Owed) {
+        // It is being told, as a rule: then the key is given up in a moment.
+        seat.leases.given_up(&unique_identifier, &life).await;
+        (granted, changed) = grant().await?.1;
+    }
     let lease_time = granted.map_err(|why| match why {
         NoLease::Revoked => Fault::permission_denied("the key was revoked"),
+        NoLease::Owed => Fault::general_failure(
+            "this Gateway could not be told what to forget: it gets a lease on this key when its earlier one has ended",
+        ),
         NoLease::TooManyLives => too_many_lives(),
     })?;
     Ok(ObtainLeaseResponse {

@@ -1,6 +1,7 @@
 //! Destroy of Gateways: what is buried is wrapped and unwrapped no more.
 
 use std::collections::HashSet;
+use std::time::Duration;
 
 use bytestring::ByteString;
 use key_service::chain::ObjectBinding;
@@ -119,4 +120,30 @@ async fn a_gateway_buries_objects_of_its_tenants_and_nothing_else() {
     operator.revoke(&acme.l3, RevocationReasonCode::KeyCompromise).await.unwrap();
     operator.destroy(&acme.l3).await.unwrap();
     ours.destroy(&grave(&acme.l3, "z")).await.unwrap();
+}
+
+/// It may have the object open, and would go on for as long as it renews its lease.
+#[tokio::test]
+async fn who_cannot_be_told_what_was_buried_renews_no_lease() {
+    let rig = Rig::start_with("requests = { lease_time_seconds = 3, longest_lease_seconds = 3 }").await;
+    let chain = rig.operator().provision("acme").await;
+    let [ours, deaf] = ["ours", "deaf"].map(|life| rig.gateway("acme-gateway").living(life));
+    let lease = || ObtainLeaseRequest { unique_identifier: named(&chain.l3) };
+    for life in [&ours, &deaf] {
+        life.call(lease()).await.unwrap();
+        life.call(lease()).await.unwrap();
+    }
+    ours.destroy(&grave(&chain.l3, "x")).await.unwrap();
+    // Nobody is connected to be told: what matters is who may have it open.
+    ours.call(lease()).await.unwrap();
+    let refused = deaf.call(lease()).await.unwrap_err();
+    assert_eq!(refused.reason, ResultReason::GeneralFailure, "{}", refused.message);
+    for _ in 0..100 {
+        // Its lease has ended; another one begins.
+        if deaf.call(lease()).await.is_ok() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    panic!("it gets no lease any more");
 }

@@ -7,6 +7,7 @@ use kmip_protocol::enumeration::ResultReason;
 
 use crate::application::{Application, Failure};
 use crate::operator::Operator;
+use crate::partition::Wire;
 use crate::shredding::succeeded;
 use crate::system::{System, eventually};
 
@@ -195,4 +196,32 @@ async fn other_gateways_forget_what_was_destroyed() {
     system.application("acme").destroy(&key).await.unwrap();
     assert_destroyed(&elsewhere, &key).await;
     assert!(elsewhere.get(&other_key).await.is_ok());
+}
+
+/// The Core has answered the Destroy, and has ended before it could tell a Gateway that is cut off. The next one knows nothing of
+/// that; the Gateway, whose lease it renews in time, wipes what it has open all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_that_was_not_told_forgets_with_the_next_core() {
+    let mut system = System::provision();
+    system.set("core", "requests.lease_time_seconds = 4\nrequests.longest_lease_seconds = 4");
+    system.core = Some(system.start_server("core"));
+    system.gateway = Some(system.start_server("gateway"));
+    let key = system.application("acme").create("open elsewhere").await.unwrap();
+    let backup = system.back_up("backup");
+    let wire = Wire::to(system.core.as_ref().unwrap().address).await;
+    system.set("gateway", &format!("core.client.address = \"{}\"", wire.address));
+    let other = system.start_gateway_on(1, &format!("embedded:{}", backup.display()));
+    let elsewhere = Application::new(other.address, &system.run().join("pki"), "acme");
+    elsewhere.get(&key).await.unwrap();
+    wire.cut();
+    system.application("acme").destroy(&key).await.unwrap();
+    system.core.take().unwrap().kill();
+    system.core = Some(system.start_server("core"));
+    wire.lose();
+    wire.mend();
+    let told = eventually(async || match elsewhere.get(&key).await {
+        Err(Failure::Refused(ResultReason::ObjectDestroyed, _)) => Ok(()),
+        answer => Err(answer.map(|_| "still open")),
+    });
+    told.await;
 }

@@ -10,6 +10,7 @@ use tokio::task::JoinHandle;
 pub struct Wire {
     pub address: SocketAddr,
     is_cut: watch::Sender<bool>,
+    lost: watch::Sender<()>,
     forwarding: JoinHandle<()>,
 }
 
@@ -19,22 +20,31 @@ impl Wire {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (is_cut, watched) = watch::channel(false);
+        let lost = watch::Sender::new(());
+        let losing = lost.clone();
         let forwarding = tokio::spawn(async move {
             while let Ok((near, _)) = listener.accept().await {
-                let watched = watched.clone();
+                let (watched, mut lost) = (watched.clone(), losing.subscribe());
                 tokio::spawn(async move {
-                    if let Ok(far) = TcpStream::connect(server).await {
-                        forward(near, far, watched).await;
+                    let Ok(far) = TcpStream::connect(server).await else { return };
+                    tokio::select! {
+                        () = forward(near, far, watched) => (),
+                        _ = lost.changed() => (),
                     }
                 });
             }
         });
-        Self { address, is_cut, forwarding }
+        Self { address, is_cut, lost, forwarding }
     }
 
     /// Forwards nothing from now on, in either direction. Connections stay open.
     pub fn cut(&self) {
         self.is_cut.send_replace(true);
+    }
+
+    /// Ends the connections that there are, and with them what has waited.
+    pub fn lose(&self) {
+        self.lost.send_replace(());
     }
 
     /// Forwards again, also what has waited meanwhile.

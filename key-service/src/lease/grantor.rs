@@ -19,6 +19,18 @@ pub struct Grantor<K, H> {
     next_revocation: u64,
 }
 
+/// What became of a question for a lease.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Grant {
+    /// It is granted.
+    Granted,
+    /// The key is revoked.
+    Revoked,
+    /// The holder was called to [forget](Grantor::call_to_forget), and has yet to give up what it holds. A renewal would have it
+    /// go on, and keep what it was to forget.
+    Owed,
+}
+
 /// Names a revocation that is under way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Revocation(u64);
@@ -29,6 +41,8 @@ struct Pending<K, H> {
     keys: HashSet<K>,
     holders: HashMap<H, Duration>,
     unknown_until: Duration,
+    /// Whether they are granted no lease before.
+    bars_renewal: bool,
 }
 
 impl<K: Eq + Hash + Clone, H: Eq + Hash + Clone> Grantor<K, H> {
@@ -44,16 +58,26 @@ impl<K: Eq + Hash + Clone, H: Eq + Hash + Clone> Grantor<K, H> {
         }
     }
 
-    /// Grants a lease. Returns whether it did: never on a revoked key.
-    pub fn grant(&mut self, key: &K, holder: &H, lease_time: Duration, now: Duration) -> bool {
+    /// Grants a lease: never on a revoked key, nor to a holder that [owes](Self::owes) it.
+    pub fn grant(&mut self, key: &K, holder: &H, lease_time: Duration, now: Duration) -> Grant {
         if self.revoked.contains_key(key) {
-            return false;
+            return Grant::Revoked;
+        }
+        if self.owes(key, holder, now) {
+            return Grant::Owed;
         }
         let ends = now + self.drift.stretch(lease_time);
         let holders = self.leases.entry(key.clone()).or_default();
         let lease = holders.entry(holder.clone()).or_default();
         *lease = ends.max(*lease);
-        true
+        Grant::Granted
+    }
+
+    /// Whether a holder that was called to forget has yet to give up a key.
+    pub fn owes(&self, key: &K, holder: &H, now: Duration) -> bool {
+        let bars = |pending: &&Pending<K, H>| pending.bars_renewal && pending.keys.contains(key);
+        let about_it = self.revocations.values().filter(bars);
+        about_it.filter_map(|pending| pending.holders.get(holder)).any(|ends| *ends > now)
     }
 
     /// Revokes keys: grants no more leases on them. Tell [`holders`](Self::holders) to give up; answer the Revoke when
@@ -80,11 +104,29 @@ impl<K: Eq + Hash + Clone, H: Eq + Hash + Clone> Grantor<K, H> {
 
     /// Recalls leases without revoking the keys: new ones are granted as before, and are no part of this.
     pub fn recall(&mut self, keys: &[K], now: Duration) -> Revocation {
+        let holders = self.take_from(keys, |_| true, now);
+        self.begin(keys.iter().cloned().collect(), holders, false)
+    }
+
+    /// Recalls the leases of a holder that could not be told what to forget. On these keys it is granted none before it has given
+    /// up, or those have ended: then one begins.
+    pub fn call_to_forget(&mut self, keys: &[K], holder: &H, now: Duration) -> Revocation {
+        let holders = self.take_from(keys, |other| other == holder, now);
+        self.begin(keys.iter().cloned().collect(), holders, true)
+    }
+
+    /// Takes leases out of the book. Returns who has yet to give up, and until when.
+    fn take_from(
+        &mut self,
+        keys: &[K],
+        is_meant: impl Fn(&H) -> bool,
+        now: Duration,
+    ) -> HashMap<H, Duration> {
         let mut holders: HashMap<H, Duration> = HashMap::new();
         for key in keys {
-            for (holder, ends) in
-                self.leases.remove(key).into_iter().flatten().filter(|(_, ends)| *ends > now)
-            {
+            let leases = self.leases.get_mut(key).into_iter();
+            let recalled = leases.flat_map(|leases| leases.extract_if(|holder, _| is_meant(holder)));
+            for (holder, ends) in recalled.filter(|(_, ends)| *ends > now) {
                 let latest = holders.entry(holder).or_default();
                 *latest = ends.max(*latest);
             }
@@ -93,18 +135,21 @@ impl<K: Eq + Hash + Clone, H: Eq + Hash + Clone> Grantor<K, H> {
         for pending in
             self.revocations.values().filter(|pending| keys.iter().any(|key| pending.keys.contains(key)))
         {
-            for (holder, ends) in pending.holders.iter().filter(|(_, ends)| **ends > now) {
+            for (holder, ends) in
+                pending.holders.iter().filter(|(holder, ends)| **ends > now && is_meant(holder))
+            {
                 let latest = holders.entry(holder.clone()).or_default();
                 *latest = (*ends).max(*latest);
             }
         }
-        self.begin(keys.iter().cloned().collect(), holders)
+        holders
     }
 
-    fn begin(&mut self, keys: HashSet<K>, holders: HashMap<H, Duration>) -> Revocation {
+    fn begin(&mut self, keys: HashSet<K>, holders: HashMap<H, Duration>, bars_renewal: bool) -> Revocation {
         let revocation = Revocation(self.next_revocation);
         self.next_revocation += 1;
-        self.revocations.insert(revocation.0, Pending { keys, holders, unknown_until: self.unknown_until });
+        let unknown_until = self.unknown_until;
+        self.revocations.insert(revocation.0, Pending { keys, holders, unknown_until, bars_renewal });
         revocation
     }
 
@@ -130,7 +175,7 @@ impl<K: Eq + Hash + Clone, H: Eq + Hash + Clone> Grantor<K, H> {
                 keys.extend(pending.keys.iter().cloned());
             }
         }
-        let revocation = self.begin(keys.clone(), given_up);
+        let revocation = self.begin(keys.clone(), given_up, false);
         (revocation, keys.into_iter().collect())
     }
 
@@ -215,29 +260,53 @@ mod tests {
         (Grantor::new(Duration::ZERO, LEASE, EXACT), LEASE)
     }
 
+    fn grants(
+        grantor: &mut Grantor<&'static str, u32>,
+        key: &'static str,
+        holder: u32,
+        now: Duration,
+    ) -> bool {
+        grantor.grant(&key, &holder, LEASE, now) == Grant::Granted
+    }
+
     #[test]
     fn a_revocation_is_done_when_all_have_given_up() {
         let (mut grantor, now) = settled();
-        assert!(grantor.grant(&"l3", &1, LEASE, now) && grantor.grant(&"l3", &2, LEASE, now));
+        assert!(grants(&mut grantor, "l3", 1, now) && grants(&mut grantor, "l3", 2, now));
         let revocation = grantor.revoke(&["l3"], now);
         grantor.confirm(revocation, &1);
         assert!(!grantor.is_done(revocation, now));
         grantor.confirm(revocation, &2);
         assert!(grantor.is_done(revocation, now));
-        assert!(!grantor.grant(&"l3", &1, LEASE, now));
+        assert!(!grants(&mut grantor, "l3", 1, now));
     }
 
     #[test]
     fn a_recalled_key_is_leased_again() {
         let (mut grantor, now) = settled();
-        assert!(grantor.grant(&"l3", &1, LEASE, now));
+        assert!(grants(&mut grantor, "l3", 1, now));
         let recall = grantor.recall(&["l3"], now);
         assert_eq!(grantor.users(&"l3", now), HashSet::from([1]), "it has yet to give up");
-        assert!(grantor.grant(&"l3", &1, LEASE, now));
+        assert!(grants(&mut grantor, "l3", 1, now));
         assert!(!grantor.is_done(recall, now));
         grantor.confirm(recall, &1);
         assert!(grantor.is_done(recall, now));
         assert_eq!(grantor.leases(&"l3", now).count(), 1);
+    }
+
+    #[test]
+    fn who_is_called_to_forget_gives_up_before_it_has_another_lease() {
+        let (mut grantor, now) = settled();
+        assert!(grants(&mut grantor, "l3", 1, now) && grants(&mut grantor, "l3", 2, now));
+        let call = grantor.call_to_forget(&["l3"], &1, now);
+        assert_eq!(grantor.grant(&"l3", &1, LEASE, now), Grant::Owed);
+        assert!(grants(&mut grantor, "l3", 2, now) && grants(&mut grantor, "other", 1, now));
+        grantor.confirm(call, &1);
+        assert!(grantor.is_done(call, now) && grants(&mut grantor, "l3", 1, now));
+        // One that is never told has nothing any more when its lease has ended.
+        let call = grantor.call_to_forget(&["l3"], &1, now);
+        assert_eq!(grantor.done_at(call), now + LEASE, "of others nothing is recalled");
+        assert!(!grants(&mut grantor, "l3", 1, now) && grants(&mut grantor, "l3", 1, now + LEASE));
     }
 
     #[test]
@@ -246,16 +315,16 @@ mod tests {
         let first = grantor.revoke(&["l3"], now);
         grantor.revoke(&["l3"], now);
         grantor.readmit(&["l3"]);
-        assert!(!grantor.grant(&"l3", &1, LEASE, now));
+        assert!(!grants(&mut grantor, "l3", 1, now));
         grantor.readmit(&["l3"]);
-        assert!(grantor.grant(&"l3", &1, LEASE, now));
+        assert!(grants(&mut grantor, "l3", 1, now));
         assert!(grantor.is_done(first, now), "what is granted later is no part of it");
     }
 
     #[test]
     fn a_holder_that_is_cut_off_delays_it_until_the_lease_has_ended() {
         let (mut grantor, now) = settled();
-        assert!(grantor.grant(&"l3", &1, LEASE, now));
+        assert!(grants(&mut grantor, "l3", 1, now));
         let revocation = grantor.revoke(&["l3"], now);
         assert_eq!(grantor.done_at(revocation), now + LEASE);
     }
@@ -263,7 +332,7 @@ mod tests {
     #[test]
     fn a_second_revocation_waits_for_the_holders_of_the_first() {
         let (mut grantor, now) = settled();
-        assert!(grantor.grant(&"l3", &1, LEASE, now));
+        assert!(grants(&mut grantor, "l3", 1, now));
         let first = grantor.revoke(&["l3"], now);
         let second = grantor.revoke(&["l3"], now);
         assert!(!grantor.is_done(first, now) && !grantor.is_done(second, now));
@@ -275,10 +344,10 @@ mod tests {
     fn who_is_expelled_gives_up_everything_and_nobody_else_does() {
         let (mut grantor, now) = settled();
         for key in ["a", "b"] {
-            assert!(grantor.grant(&key, &1, LEASE, now) && grantor.grant(&key, &2, LEASE, now));
+            assert!(grants(&mut grantor, key, 1, now) && grants(&mut grantor, key, 2, now));
         }
         let recall = grantor.recall(&["a"], now);
-        assert!(grantor.grant(&"c", &1, LEASE + LEASE, now));
+        assert_eq!(grantor.grant(&"c", &1, LEASE + LEASE, now), Grant::Granted);
         let (expelled, mut keys) = grantor.expel(|holder| *holder == 1, now);
         keys.sort_unstable();
         assert_eq!(keys, ["a", "b", "c"]);
@@ -294,7 +363,8 @@ mod tests {
         let (mut grantor, now) = settled();
         assert_eq!(grantor.all_end_at(), LEASE, "those of before its start");
         let later = now + LEASE;
-        assert!(grantor.grant(&"l3", &1, LEASE, later) && grantor.grant(&"other", &1, LEASE / 2, later));
+        assert!(grants(&mut grantor, "l3", 1, later));
+        assert_eq!(grantor.grant(&"other", &1, LEASE / 2, later), Grant::Granted);
         let revocation = grantor.revoke(&["l3"], later);
         assert_eq!(grantor.all_end_at(), later + LEASE, "what is recalled may be used until it is given up");
         grantor.confirm(revocation, &1);

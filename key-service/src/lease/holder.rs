@@ -26,6 +26,8 @@ pub struct Holder<K> {
 struct Lease {
     /// When it began, in turns.
     began: u64,
+    /// The life of the grantor that grants it.
+    by: u64,
     ends: Duration,
 }
 
@@ -60,19 +62,20 @@ impl<K: Eq + Hash + Clone> Holder<K> {
         Asked { sent: now, turn: self.turns }
     }
 
-    /// The grantor answered.
-    pub fn granted(&mut self, asked: Asked, key: K, lease_time: Duration, now: Duration) -> Granted {
+    /// A grantor answered: `by` tells its life from others. A lease of another life does not go on: what the earlier one wanted
+    /// forgotten, and could not tell, this one does not know of.
+    pub fn granted(&mut self, asked: Asked, by: u64, key: K, lease_time: Duration, now: Duration) -> Granted {
         let last = self.given_up_keys.get(&key).copied().unwrap_or_default().max(self.given_up_all);
         if asked.turn < last {
             return Granted::Overtaken;
         }
         let ends = asked.sent + lease_time;
-        if let Some(lease) = self.leases.get_mut(&key).filter(|lease| now < lease.ends) {
+        if let Some(lease) = self.leases.get_mut(&key).filter(|lease| now < lease.ends && lease.by == by) {
             lease.ends = ends.max(lease.ends);
             return Granted::Renewed;
         }
         self.turns += 1;
-        self.leases.insert(key, Lease { began: self.turns, ends });
+        self.leases.insert(key, Lease { began: self.turns, by, ends });
         Granted::Begun
     }
 
@@ -126,12 +129,13 @@ mod tests {
     use super::*;
 
     const LEASE: Duration = Duration::from_secs(5);
+    const CORE: u64 = 1;
 
     #[test]
     fn a_lease_counts_from_before_the_request() {
         let mut holder = Holder::default();
         let asked = holder.ask(Duration::from_secs(1));
-        assert_eq!(holder.granted(asked, "l3", LEASE, Duration::from_secs(2)), Granted::Begun);
+        assert_eq!(holder.granted(asked, CORE, "l3", LEASE, Duration::from_secs(2)), Granted::Begun);
         assert!(holder.is_live(&"l3", Duration::from_millis(5_999)));
         assert!(!holder.is_live(&"l3", Duration::from_secs(6)));
         assert_eq!(holder.expire(Duration::from_secs(6)), ["l3"]);
@@ -142,10 +146,10 @@ mod tests {
         let mut holder = Holder::default();
         let asked = holder.ask(Duration::ZERO);
         holder.give_up("l3");
-        assert_eq!(holder.granted(asked, "l3", LEASE, Duration::ZERO), Granted::Overtaken);
+        assert_eq!(holder.granted(asked, CORE, "l3", LEASE, Duration::ZERO), Granted::Overtaken);
         assert!(!holder.is_live(&"l3", Duration::ZERO));
         let again = holder.ask(Duration::ZERO);
-        assert_eq!(holder.granted(again, "l3", LEASE, Duration::ZERO), Granted::Begun);
+        assert_eq!(holder.granted(again, CORE, "l3", LEASE, Duration::ZERO), Granted::Begun);
     }
 
     #[test]
@@ -153,7 +157,7 @@ mod tests {
         let mut holder = Holder::default();
         let asked = holder.ask(Duration::ZERO);
         holder.give_up("other");
-        assert_eq!(holder.granted(asked, "l3", LEASE, Duration::ZERO), Granted::Begun);
+        assert_eq!(holder.granted(asked, CORE, "l3", LEASE, Duration::ZERO), Granted::Begun);
     }
 
     #[test]
@@ -163,24 +167,36 @@ mod tests {
         holder.give_up(0);
         (1..=MAXIMUM_REMEMBERED).for_each(|key| holder.give_up(key));
         assert!(holder.given_up_keys.len() <= MAXIMUM_REMEMBERED);
-        assert_eq!(holder.granted(asked, 0, LEASE, Duration::ZERO), Granted::Overtaken);
+        assert_eq!(holder.granted(asked, CORE, 0, LEASE, Duration::ZERO), Granted::Overtaken);
         let again = holder.ask(Duration::ZERO);
-        assert_eq!(holder.granted(again, 0, LEASE, Duration::ZERO), Granted::Begun);
+        assert_eq!(holder.granted(again, CORE, 0, LEASE, Duration::ZERO), Granted::Begun);
     }
 
     #[test]
     fn a_lease_that_is_renewed_in_time_goes_on_and_another_one_begins() {
         let (mut holder, second) = (Holder::default(), Duration::from_secs(1));
         let first = holder.ask(Duration::ZERO);
-        assert_eq!(holder.granted(first, "l3", LEASE, second), Granted::Begun);
+        assert_eq!(holder.granted(first, CORE, "l3", LEASE, second), Granted::Begun);
         let opening = holder.ask(second);
         let renewal = holder.ask(second);
-        assert_eq!(holder.granted(renewal, "l3", LEASE, 2 * second), Granted::Renewed);
+        assert_eq!(holder.granted(renewal, CORE, "l3", LEASE, 2 * second), Granted::Renewed);
         assert!(holder.may_keep(opening, &"l3", 2 * second) && !holder.may_keep(first, &"l3", 2 * second));
         // It has ended, though nobody has looked yet.
         let late = holder.ask(7 * second);
-        assert_eq!(holder.granted(late, "l3", LEASE, 7 * second), Granted::Begun);
+        assert_eq!(holder.granted(late, CORE, "l3", LEASE, 7 * second), Granted::Begun);
         assert!(!holder.may_keep(opening, &"l3", 7 * second));
+    }
+
+    #[test]
+    fn a_lease_of_another_life_of_the_grantor_does_not_go_on() {
+        let (mut holder, second) = (Holder::default(), Duration::from_secs(1));
+        let first = holder.ask(Duration::ZERO);
+        assert_eq!(holder.granted(first, CORE, "l3", LEASE, second), Granted::Begun);
+        let (opening, again) = (holder.ask(second), holder.ask(second));
+        assert_eq!(holder.granted(again, CORE + 1, "l3", LEASE, second), Granted::Begun);
+        assert!(!holder.may_keep(opening, &"l3", second));
+        let renewal = holder.ask(2 * second);
+        assert_eq!(holder.granted(renewal, CORE + 1, "l3", LEASE, 2 * second), Granted::Renewed);
     }
 
     #[test]
@@ -188,7 +204,7 @@ mod tests {
         let mut holder = Holder::default();
         let granted = |holder: &mut Holder<_>| {
             let asked = holder.ask(Duration::ZERO);
-            holder.granted(asked, "l3", LEASE, Duration::ZERO)
+            holder.granted(asked, CORE, "l3", LEASE, Duration::ZERO)
         };
         assert_eq!(granted(&mut holder), Granted::Begun);
         let opening = holder.ask(Duration::ZERO);

@@ -20,10 +20,12 @@
 //!
 //! Why no opened object is used after all have been told to forget it:
 //!
-//! 1. Whoever may use the key is told: those in the book, and those who have yet to give it up. A grantor that has lost its
-//!    book tells them once more when the leases have ended that it does not know of.
-//! 2. Whoever is in neither holds no lease. When one begins, the holder wipes what it had opened; and it keeps
-//!    nothing that was asked for before that.
+//! 1. Whoever may use the key is told: those in the book, and those who have yet to give it up. One that cannot be told is to
+//!    give up the key, and gets no lease before it has, or its earlier one has ended.
+//! 2. Whoever is in neither holds no lease of this life of the grantor. When one begins, the holder wipes what it had opened;
+//!    and it keeps nothing that was asked for before that.
+//! 3. A lease goes on by grants of one life of one grantor. Where the next grant is of another life, or of another grantor, a lease
+//!    begins. So what a grantor that has died did not come to tell matters no longer than the leases that it had granted.
 
 mod grantor;
 mod holder;
@@ -32,7 +34,7 @@ mod simulation;
 
 use std::time::Duration;
 
-pub use grantor::{Grantor, Revocation};
+pub use grantor::{Grant, Grantor, Revocation};
 pub use holder::{Asked, Granted, Holder};
 
 /// How much slower than the grantor's a holder's clock may run. Quartz is a hundred times better; the rest is for

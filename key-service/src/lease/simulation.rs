@@ -1,5 +1,5 @@
 //! The lease protocol in a seeded simulation: Gateways and a Core exchange messages that are delayed, reordered and lost;
-//! machines crash, restart, are cut off or suspended, and have clocks of their own speed that leap ahead; the store takes its time, fails,
+//! machines crash, restart, are cut off, suspended or cannot be told anything, and have clocks of their own speed that leap ahead; the store takes its time, fails,
 //! and may have done what it says has failed. Everything that gives or takes a lease is in it: Revokes of keys and tenants,
 //! repeated where they fail, roots that refuse and permit again, keys made in between, Gateways that are expelled, objects
 //! that are destroyed while somebody has kept the store as it was before.
@@ -75,10 +75,12 @@ enum Flaw {
     KeepsOvertakenObjects,
     /// Who has yet to give a key up is not told what to forget.
     TellsHoldersOnly,
-    /// A restarted Core tells those only whom it knows.
-    TellsWithoutWaiting,
     /// A Destroy that is repeated is taken for done.
     TellsOnce,
+    /// A lease is renewed for one that could not be told yet to give it up.
+    RenewsWhatIsOwed,
+    /// A lease that another life of the Core has granted goes on.
+    GoesOnAcrossLives,
 }
 
 /// What a Revoke is about.
@@ -104,7 +106,7 @@ fn tenant_of(key: Key) -> u32 {
 #[derive(Debug, Clone)]
 enum Message {
     Ask { from: Life, key: Key, asked: Asked },
-    Grant { to: Life, key: Key, asked: Asked },
+    Grant { to: Life, key: Key, asked: Asked, core_life: u32 },
     Open { from: Life, object: Object, asked: Asked },
     Opened { to: Life, object: Object, asked: Asked },
     Recall { to: Life, keys: Vec<Key>, revocation: Revocation, core_life: u32 },
@@ -165,6 +167,8 @@ enum Event {
     RestartGateway(usize),
     RestartCore,
     Cut(usize, Duration),
+    /// A Gateway hears nothing of what it is told, but for the answers to what it asks.
+    Deafen(usize, Duration),
     SuspendGateway(usize, Duration),
     SuspendCore(Duration),
     LeapAhead(usize, Duration),
@@ -264,6 +268,10 @@ impl World {
         }
         for _ in 0..self.time.below(3) {
             let long = self.some_milliseconds(1_200);
+            self.plan_at_some_time(Event::Deafen(gateway, long));
+        }
+        for _ in 0..self.time.below(3) {
+            let long = self.some_milliseconds(1_200);
             self.plan_at_some_time(Event::SuspendGateway(gateway, long));
         }
         if self.time.once_in(3) {
@@ -289,7 +297,9 @@ impl World {
 
     /// Sends a message over a network that loses one in twenty and delays the others as it likes.
     fn send(&mut self, gateway: usize, message: Message) {
-        if self.time.now() < self.gateways[gateway].cut_until || self.time.once_in(20) {
+        let is_told = matches!(message, Message::Recall { .. } | Message::Forget { .. });
+        let is_lost = self.gateways[gateway].is_out_of_reach(self.time.now(), is_told);
+        if is_lost || self.time.once_in(20) {
             return;
         }
         let delay = match self.time.below(10) {
@@ -371,6 +381,7 @@ impl World {
             Event::RestartGateway(gateway) => self.gateways[gateway].restart(),
             Event::RestartCore => self.restart_core(),
             Event::Cut(gateway, long) => self.gateways[gateway].cut_until = self.time.now() + long,
+            Event::Deafen(gateway, long) => self.gateways[gateway].deaf_until = self.time.now() + long,
             Event::SuspendGateway(gateway, long) => self.suspend(gateway, long),
             Event::SuspendCore(long) => self.suspend_core(long),
             Event::LeapAhead(gateway, far) => self.gateways[gateway].clock.ahead += far,
@@ -447,8 +458,9 @@ fn every_flaw_is_caught() {
         Flaw::KeepsWhatWasOpenedBefore,
         Flaw::KeepsOvertakenObjects,
         Flaw::TellsHoldersOnly,
-        Flaw::TellsWithoutWaiting,
         Flaw::TellsOnce,
+        Flaw::RenewsWhatIsOwed,
+        Flaw::GoesOnAcrossLives,
     ];
     for flaw in flaws {
         simulation::catch("LEASE", &format!("{flaw:?}"), |seed| World::new(seed, flaw).run());

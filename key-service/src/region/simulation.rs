@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytestring::ByteString;
 
 use super::{Member, Renewing, Settlement, Watch};
-use crate::lease::{Asked, Drift, Grantor, Holder, Revocation};
+use crate::lease::{Asked, Drift, Grant, Grantor, Holder, Revocation};
 use crate::port::{MemberRow, Standing};
 use crate::simulation::{self, Clock, Timeline};
 
@@ -19,6 +19,8 @@ const LEASE: Duration = Duration::from_millis(150);
 const MEMBERSHIP: Duration = Duration::from_millis(200);
 const SCHEDULE: Duration = Duration::from_secs(2);
 const DRIFT: Drift = Drift { per_mille: 10, fixed: Duration::from_millis(1) };
+/// Which life of a Core grants matters for objects that are opened: here are none.
+const ONE_LIFE: u64 = 0;
 
 /// A way to get the protocol wrong. The simulation has to notice each of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -329,7 +331,7 @@ impl World {
             Event::AskLease { core, key, asked } => self.grant(core, key, asked),
             Event::GrantLease { core, key, asked } => {
                 let clock = self.gateway_clock(core);
-                self.cores[core].gateway.granted(asked, key, LEASE, clock);
+                self.cores[core].gateway.granted(asked, ONE_LIFE, key, LEASE, clock);
             }
             Event::Recall { core, life, key, revocation } => {
                 self.cores[core].gateway.give_up(key);
@@ -535,7 +537,9 @@ impl World {
         if !self.is_live(core) || !self.cores[core].places.get(&key).is_some_and(|(_, open)| *open) {
             return;
         }
-        if self.cores[core].grantor.grant(&key, &core, LEASE, clock) && self.time.below(20) > 0 {
+        if self.cores[core].grantor.grant(&key, &core, LEASE, clock) == Grant::Granted
+            && self.time.below(20) > 0
+        {
             let at = self.time.now() + self.delay();
             self.time.at(at, Event::GrantLease { core, key, asked });
         }

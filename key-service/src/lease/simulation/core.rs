@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::{Asked, DRIFT, Drift, Event, Flaw, Key, LEASE, Life, Message, Object, Target, World, tenant_of};
-use crate::lease::{Grantor, Revocation};
+use crate::lease::{Grant, Grantor, Revocation};
 use crate::simulation::Clock;
 
 /// How often the Core looks what has come of its recalls, ...
@@ -31,6 +31,8 @@ pub(super) struct Core {
     recalls: Vec<Recall>,
     /// Objects that are being forgotten.
     errands: BTreeMap<u64, Errand>,
+    /// Objects of which an earlier life did not come to tell everybody: none of the leases that it had granted goes on.
+    untold: Vec<(Object, Life)>,
 }
 
 struct Place {
@@ -87,8 +89,8 @@ struct Errand {
     /// Who has been told how often, and has not said yes.
     told: BTreeMap<Life, u32>,
     ask_at: Duration,
-    /// When those are told whom the Core does not know of now.
-    again_at: Option<Duration>,
+    /// When no lease is left that the Core does not know of.
+    all_known_at: Duration,
 }
 
 impl Core {
@@ -103,6 +105,7 @@ impl Core {
             changes: BTreeMap::new(),
             recalls: Vec::new(),
             errands: BTreeMap::new(),
+            untold: Vec::new(),
         }
     }
 
@@ -146,6 +149,9 @@ impl World {
         for target in targets.chain(late).collect::<Vec<_>>() {
             self.repeat(target);
         }
+        // Nothing is kept of who was still to be told.
+        let untold = lost.errands.into_values().map(|errand| (errand.object, errand.by));
+        self.core.untold = lost.untold.into_iter().chain(untold).collect();
         for recall in lost.recalls {
             if let Purpose::Expel(gateway) = recall.purpose {
                 self.time.after(Duration::ZERO, Event::Expel(gateway));
@@ -191,9 +197,17 @@ impl World {
     /// Obtain Lease.
     pub(super) fn grant(&mut self, from: Life, key: Key, asked: Asked) {
         if self.use_key(from.0, key) {
-            let now = self.core_clock();
-            if self.core.grantor.grant(&key, &from, LEASE, now) {
-                self.send(from.0, Message::Grant { to: from, key, asked });
+            let (now, core_life) = (self.core_clock(), self.core.life);
+            let granted = match self.core.grantor.grant(&key, &from, LEASE, now) {
+                Grant::Granted => true,
+                Grant::Revoked => false,
+                Grant::Owed => {
+                    self.judge.sees_debt();
+                    self.flaw == Flaw::RenewsWhatIsOwed
+                }
+            };
+            if granted {
+                self.send(from.0, Message::Grant { to: from, key, asked, core_life });
             }
         }
     }
@@ -331,6 +345,11 @@ impl World {
         for errand in self.core.errands.keys().copied().collect::<Vec<_>>() {
             self.run_errand(errand);
         }
+        if self.core.grantor.unknown_until() <= clock {
+            for (object, by) in std::mem::take(&mut self.core.untold) {
+                self.judge.destroy_untold(object, by, now);
+            }
+        }
         self.core.grantor.expire(clock);
         self.time.after(LOOK_EVERY, Event::Check);
     }
@@ -376,22 +395,19 @@ impl World {
     /// The tombstone is durable: every Gateway that may have the object open is told to forget it.
     pub(super) fn buried(&mut self, core_life: u32, from: Life, object: Object) {
         let is_new = self.outside.tombstones.insert(object);
-        if core_life != self.core.life {
-            return;
-        }
-        if !is_new && self.flaw == Flaw::TellsOnce {
+        // One that an earlier life has asked for is followed, as those of other Cores are.
+        let is_own = core_life == self.core.life;
+        if is_own && !is_new && self.flaw == Flaw::TellsOnce {
             self.judge.destroy(object, from, self.time.now());
             return self.send(from.0, Message::Destroyed { to: from, object });
         }
-        let unknown_until = self.core.grantor.unknown_until();
-        let knows_all = unknown_until <= self.core_clock() || self.flaw == Flaw::TellsWithoutWaiting;
         let errand = Errand {
             object,
             by: from,
-            unanswered_since: Some(self.time.now()),
+            unanswered_since: is_own.then_some(self.time.now()),
             told: self.users(object.0, from),
             ask_at: self.time.now(),
-            again_at: (!knows_all).then_some(unknown_until),
+            all_known_at: self.core.grantor.unknown_until(),
         };
         let name = self.time.name();
         self.core.errands.insert(name, errand);
@@ -416,13 +432,7 @@ impl World {
     fn run_errand(&mut self, name: u64) {
         let (now, clock) = (self.time.now(), self.core_clock());
         let Some(mut errand) = self.core.errands.remove(&name) else { return };
-        if errand.again_at.is_some_and(|again_at| again_at <= clock) {
-            errand.again_at = None;
-            for (life, told) in self.users(errand.object.0, errand.by) {
-                errand.told.entry(life).or_insert(told);
-            }
-        }
-        let is_done = errand.told.is_empty() && errand.again_at.is_none();
+        let is_done = errand.told.is_empty() && errand.all_known_at <= clock;
         if errand.unanswered_since.is_some_and(|since| is_done || since + FORGET_WITHIN <= now) {
             errand.unanswered_since = None;
             self.send(errand.by.0, Message::Destroyed { to: errand.by, object: errand.object });
@@ -437,7 +447,7 @@ impl World {
                 if *told <= FORGET_ATTEMPTS {
                     self.send(to.0, Message::Forget { to: *to, object: errand.object, errand: name });
                 } else if *told == FORGET_ATTEMPTS + 1 {
-                    let revocation = self.core.grantor.recall(&[errand.object.0], clock);
+                    let revocation = self.core.grantor.call_to_forget(&[errand.object.0], to, clock);
                     self.recall(revocation, vec![errand.object.0], Purpose::Forget(name, *to));
                 }
             }

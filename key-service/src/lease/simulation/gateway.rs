@@ -11,6 +11,7 @@ pub(super) struct Gateway {
     pub(super) life: u32,
     pub(super) clock: Clock,
     pub(super) cut_until: Duration,
+    pub(super) deaf_until: Duration,
     pub(super) suspended_until: Duration,
     holder: Holder<Key>,
     /// The objects that are open here, ...
@@ -27,6 +28,7 @@ impl Gateway {
             life: 0,
             clock,
             cut_until: Duration::ZERO,
+            deaf_until: Duration::ZERO,
             suspended_until: Duration::ZERO,
             holder: Holder::default(),
             opened: BTreeSet::new(),
@@ -41,6 +43,11 @@ impl Gateway {
         self.holder = Holder::default();
         self.opened.clear();
         self.buried.clear();
+    }
+
+    /// Whether it cannot be reached with a message; `is_told` are those that it did not ask for.
+    pub(super) fn is_out_of_reach(&self, now: Duration, is_told: bool) -> bool {
+        now < self.cut_until || is_told && now < self.deaf_until
     }
 
     fn wipe(&mut self, key: Key) {
@@ -123,7 +130,7 @@ impl World {
         let clock = self.gateway_clock(to.0);
         let own = &mut self.gateways[to.0];
         match message {
-            Message::Grant { key, asked, .. } => self.take_grant(to.0, key, asked),
+            Message::Grant { key, asked, core_life, .. } => self.take_grant(to.0, key, asked, core_life),
             Message::Opened { object, asked, .. } => {
                 let is_kept = match self.flaw {
                     Flaw::KeepsOvertakenObjects => own.holder.is_live(&object.0, clock),
@@ -153,7 +160,7 @@ impl World {
         }
     }
 
-    fn take_grant(&mut self, gateway: usize, key: Key, asked: Asked) {
+    fn take_grant(&mut self, gateway: usize, key: Key, asked: Asked, core_life: u32) {
         let clock = self.gateway_clock(gateway);
         let own = &mut self.gateways[gateway];
         let asked = match self.flaw {
@@ -161,7 +168,8 @@ impl World {
             Flaw::TakesOvertakenGrants => Asked { turn: own.holder.ask(clock).turn, ..asked },
             _ => asked,
         };
-        let granted = own.holder.granted(asked, key, LEASE, clock);
+        let by = if self.flaw == Flaw::GoesOnAcrossLives { 0 } else { core_life };
+        let granted = own.holder.granted(asked, by.into(), key, LEASE, clock);
         if granted == Granted::Begun && self.flaw != Flaw::KeepsWhatWasOpenedBefore {
             own.wipe(key);
         }

@@ -32,6 +32,8 @@ pub(super) struct Tally {
     pub(super) tenants_reopened: u64,
     pub(super) gateways_expelled: u64,
     pub(super) objects_forgotten: u64,
+    pub(super) objects_untold: u64,
+    pub(super) leases_owed: u64,
 }
 
 impl AddAssign for Tally {
@@ -44,6 +46,8 @@ impl AddAssign for Tally {
         self.tenants_reopened += other.tenants_reopened;
         self.gateways_expelled += other.gateways_expelled;
         self.objects_forgotten += other.objects_forgotten;
+        self.objects_untold += other.objects_untold;
+        self.leases_owed += other.leases_owed;
     }
 }
 
@@ -58,6 +62,8 @@ impl Tally {
             self.tenants_reopened,
             self.gateways_expelled,
             self.objects_forgotten,
+            self.objects_untold,
+            self.leases_owed,
         ];
         assert!(counts.iter().all(|count| *count > 0), "something never happened: {self:?}");
     }
@@ -96,6 +102,17 @@ impl Judge {
             first.insert(now);
             self.unaware.insert((object, by));
         }
+    }
+
+    /// Nobody is left to tell who has to forget an object: by now all have, all the same.
+    pub(super) fn destroy_untold(&mut self, object: Object, by: Life, now: Duration) {
+        self.tally.objects_untold += 1;
+        self.destroy(object, by, now);
+    }
+
+    /// Somebody asks for a lease who has one to give up.
+    pub(super) fn sees_debt(&mut self) {
+        self.tally.leases_owed += 1;
     }
 
     pub(super) fn knows(&mut self, object: Object, life: Life) {
