@@ -42,6 +42,8 @@ pub struct Metrics {
     pub(crate) policy_version: Gauge,
     /// How often the store was found older than it was.
     pub(crate) store_behind: Counter,
+    /// Gateways whose objects are damaged.
+    damaged_gateways: Gauge,
     /// Entries that the ledger did not take.
     pub(crate) ledger_failures: Counter,
     uses: Family<UseLabels, Counter>,
@@ -184,6 +186,11 @@ impl Metrics {
             metrics.store_behind.clone(),
         );
         registry.register(
+            "damaged_gateways",
+            "Gateways that are not let in because their objects are damaged",
+            metrics.damaged_gateways.clone(),
+        );
+        registry.register(
             "ledger_failures",
             "Times the ledger could not be written",
             metrics.ledger_failures.clone(),
@@ -219,6 +226,7 @@ impl Metrics {
             bundles_refused: Counter::default(),
             policy_version: Gauge::default(),
             store_behind: Counter::default(),
+            damaged_gateways: Gauge::default(),
             ledger_failures: Counter::default(),
             wraps: UseMetrics::of("wrap", &uses, &durations),
             unwraps: UseMetrics::of("unwrap", &uses, &durations),
@@ -250,6 +258,10 @@ impl Metrics {
 
     pub(crate) fn over_burial_budget(&self, gateway: &str) {
         self.over_burial_budget.get_or_create(&GatewayLabels { gateway: gateway.to_owned() }).inc();
+    }
+
+    pub(crate) fn damaged_gateways(&self, count: usize) {
+        self.damaged_gateways.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// An anchor changes its standing; `None`: it is not, or no longer, known.

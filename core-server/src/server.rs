@@ -345,7 +345,7 @@ async fn govern(
     let governance = governance.map_err(StartError::Policy)?;
     governance.load(&**store).await.map_err(LedgerError::Store)?;
     let names = config.gateways.iter().map(|gateway| gateway.name.as_str());
-    let gateways = Gateways::new(names, Arc::clone(leases), Arc::clone(clock));
+    let gateways = Gateways::new(names, Arc::clone(leases), Arc::clone(clock), metrics.clone());
     gateways.establish(&**store, ledger.as_deref()).await.map_err(LedgerError::Store)?;
     Ok(Watch {
         governance: Arc::new(governance),

@@ -37,7 +37,6 @@ use kmip_ttlv::Limits;
 
 use crate::audit::OWN_PRINCIPAL;
 use crate::chain::{self, Level, REGION};
-use crate::gateways;
 use crate::policy::authorization;
 use crate::profile::{self, Role};
 use crate::seat::Seat;
@@ -55,8 +54,8 @@ impl Operations for Sitting<'_> {
     }
 
     fn refusal(&self, operation: Operation) -> Fault {
-        if !self.seat.admission.is_open() {
-            gateways::revoked()
+        if let Err(fault) = self.seat.admission.enter() {
+            fault
         } else if self.seat.role == Role::Stranger {
             Fault::permission_denied("the certificate belongs to no operator and no known Gateway")
         } else if profile::knows(operation) {
