@@ -54,19 +54,20 @@ impl WatchedStore {
         Self { store, vault, leases, membership, settlements }
     }
 
-    /// Follows changes that another Core has committed: they bind this Core when this returns, and its Gateways when the
-    /// result has ended.
+    /// Follows changes that another Core has committed, as `store` has them: they bind this Core when this returns, and its Gateways
+    /// when the result has ended.
     ///
     /// # Errors
     /// If the store does not tell what has changed.
     pub(crate) async fn follow(
         &self,
         identifiers: &[ByteString],
+        store: &dyn Store,
     ) -> Result<impl Future<Output = ()> + Send + use<>, StoreError> {
         let mut changed = Vec::new();
         let mut closed = Closed::default();
         for identifier in identifiers {
-            match self.store.fetch(REGION, identifier).await {
+            match store.fetch(REGION, identifier).await {
                 Ok(Some(record)) => changed.push(record),
                 // Whatever it was, nothing that hangs on it may be used.
                 Ok(None) | Err(StoreError::Damaged(_)) => {

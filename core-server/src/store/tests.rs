@@ -160,6 +160,6 @@ async fn a_lease_on_an_l3_made_meanwhile_is_waited_for_though_the_store_fails_th
 async fn another_core_that_finds_a_record_damaged_recalls_all() {
     let rig = rig(Some("l2"), false, None).await;
     lease(&rig.leases, "l3");
-    rig.watched.follow(&["l2".into()]).await.unwrap().await;
+    rig.watched.follow(&["l2".into()], &*rig.store).await.unwrap().await;
     assert_eq!(rig.leases.remaining(), Duration::ZERO, "somebody may still use it");
 }
