@@ -1,6 +1,6 @@
 //! The files of a store: made, opened, checked, copied.
 //!
-//! A store is a directory: `records.redb`, `anchor`, and `lock`, which the process that works with it holds.
+//! A store is a directory: `records.redb`, `journal`, `anchor`, and `lock`, which the process that works with it holds.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io;
@@ -15,9 +15,10 @@ use redb::{
 
 use super::EmbeddedLimits;
 use super::anchor::Anchor;
+use super::journal::{Entry, Journal, Round};
 use super::layout::{
-    self, FORMAT, FORMAT_WITHOUT_INDEX_VERSION, INDEX, META, META_FORMAT, META_INDEX, Progress, RECORDS,
-    Tables,
+    self, FORMAT, FORMAT_WITHOUT_INDEX_VERSION, FORMAT_WITHOUT_JOURNAL, INDEX, META, META_FORMAT, META_INDEX,
+    Progress, RECORDS, Tables,
 };
 use crate::durable_files;
 use crate::port::StoreError;
@@ -26,6 +27,7 @@ use crate::store::OpenError;
 
 const DATABASE: &str = "records.redb";
 const NEW_DATABASE: &str = "records.redb.new";
+const JOURNAL: &str = "journal";
 const ANCHOR: &str = "anchor";
 pub(super) const LOCK: &str = "lock";
 
@@ -36,10 +38,7 @@ const COPIED_ROWS: usize = 10_000;
 const INDEXED_ROWS: usize = 50_000;
 
 /// Opens the store in a directory whose lock is held, or makes one.
-pub(super) fn open(
-    directory: &Path,
-    limits: &EmbeddedLimits,
-) -> Result<(Database, Progress, Anchor), OpenError> {
+pub(super) fn open(directory: &Path, limits: &EmbeddedLimits) -> Result<(Opened, Anchor), OpenError> {
     let anchor_path = directory.join(ANCHOR);
     let anchor = match Anchor::read(&anchor_path) {
         // Torn when the power failed: the database itself tells whether anything is lost.
@@ -53,13 +52,13 @@ pub(super) fn open(
         }
         create_database(directory, limits)?;
     }
-    let (database, progress) = open_database(directory, limits)?;
-    if anchor.is_some_and(|anchor| anchor.epoch > progress.epoch) {
+    let opened = open_database(directory, limits)?;
+    if anchor.is_some_and(|anchor| anchor.epoch > opened.progress.epoch) {
         return Err(OpenError::Lost(directory.to_owned()));
     }
-    let anchor =
-        Anchor::create(&anchor_path, progress).map_err(|error| OpenError::file(&anchor_path, error))?;
-    Ok((database, progress, anchor))
+    let anchor = Anchor::create(&anchor_path, opened.progress)
+        .map_err(|error| OpenError::file(&anchor_path, error))?;
+    Ok((opened, anchor))
 }
 
 /// Makes an empty database under another name first: one that has its own name is complete.
@@ -71,8 +70,8 @@ fn create_database(directory: &Path, limits: &EmbeddedLimits) -> Result<(), Open
         _ => drop(owner_only(&path).map_err(file_error)?),
     }
     let database = builder(limits).create(&path).map_err(|error| open_error(&path, error))?;
-    write_rows(&database, Durability::Immediate, |tables| {
-        tables.write_progress(Progress { epoch: 0, records: 0 })
+    write(&database, Durability::Immediate, |tables| {
+        Ok(tables.write_progress(Progress { epoch: 0, records: 0 })?)
     })
     .and_then(|()| Ok(database.close()?))
     .map_err(|error| OpenError::damaged(&path, error))?;
@@ -81,11 +80,15 @@ fn create_database(directory: &Path, limits: &EmbeddedLimits) -> Result<(), Open
         .map_err(file_error)
 }
 
-/// Opens an existing database and checks that it is what a store left.
-pub(super) fn open_database(
-    directory: &Path,
-    limits: &EmbeddedLimits,
-) -> Result<(Database, Progress), OpenError> {
+/// A database and the journal that goes on from it.
+pub(super) struct Opened {
+    pub(super) database: Database,
+    pub(super) progress: Progress,
+    pub(super) journal: Journal,
+}
+
+/// Opens an existing database, checks that it is what a store left, and gives it what only the journal has.
+pub(super) fn open_database(directory: &Path, limits: &EmbeddedLimits) -> Result<Opened, OpenError> {
     let path = directory.join(DATABASE);
     // The library says that it may panic on a damaged file.
     let opened = std::panic::catch_unwind(AssertUnwindSafe(|| builder(limits).open(&path)));
@@ -94,21 +97,27 @@ pub(super) fn open_database(
         Err(_) => return Err(OpenError::damaged(&path, "its structure makes no sense")),
     };
     let damaged = |what: String| OpenError::damaged(&path, what);
-    match check(&database).map_err(|error| damaged(error.to_string()))? {
-        Check::Sound(progress) => Ok((database, progress)),
-        Check::Outdated(progress) => {
+    let (progress, round) = match check(&database).map_err(|error| damaged(error.to_string()))? {
+        Check::Sound(progress, round) => (progress, round),
+        Check::Outdated(progress, round) => {
             index_anew(&database, progress).map_err(|error| damaged(error.to_string()))?;
-            Ok((database, progress))
+            (progress, round)
         }
-        Check::UnknownFormat(found) => Err(OpenError::UnknownFormat { path, found, known: FORMAT }),
-        Check::Unsound(what) => Err(damaged(what)),
-    }
+        Check::UnknownFormat(found) => return Err(OpenError::UnknownFormat { path, found, known: FORMAT }),
+        Check::Unsound(what) => return Err(damaged(what)),
+    };
+    let journal_path = directory.join(JOURNAL);
+    let (journal, entries) = Journal::open(&journal_path, limits.journal_bytes, round)
+        .map_err(|error| OpenError::file(&journal_path, error))?;
+    let progress =
+        replay(&database, progress, &entries).map_err(|error| OpenError::damaged(&journal_path, error))?;
+    Ok(Opened { database, progress, journal })
 }
 
 enum Check {
-    Sound(Progress),
+    Sound(Progress, Option<Round>),
     /// The records are sound; what is indexed of them has changed.
-    Outdated(Progress),
+    Outdated(Progress, Option<Round>),
     UnknownFormat(u64),
     Unsound(String),
 }
@@ -119,16 +128,17 @@ fn check(database: &Database) -> Result<Check, redb::Error> {
     let meta = transaction.open_table(META)?;
     match meta.get(META_FORMAT)?.map(|format| format.value()) {
         None => return Ok(Check::Unsound("it says no format".to_owned())),
-        Some(FORMAT | FORMAT_WITHOUT_INDEX_VERSION) => (),
+        Some(FORMAT | FORMAT_WITHOUT_JOURNAL | FORMAT_WITHOUT_INDEX_VERSION) => (),
         Some(other) => return Ok(Check::UnknownFormat(other)),
     }
     let found = transaction.open_table(RECORDS)?.len()?;
     let index_version = meta.get(META_INDEX)?.map(|version| version.value());
+    let round = layout::read_round(&meta)?;
     Ok(match layout::read_progress(&meta)? {
         Some(progress) if progress.records == found && index_version == Some(INDEX_VERSION) => {
-            Check::Sound(progress)
+            Check::Sound(progress, round)
         }
-        Some(progress) if progress.records == found => Check::Outdated(progress),
+        Some(progress) if progress.records == found => Check::Outdated(progress, round),
         Some(progress) => {
             Check::Unsound(format!("it has {found} records where {} were counted", progress.records))
         }
@@ -136,22 +146,46 @@ fn check(database: &Database) -> Result<Check, redb::Error> {
     })
 }
 
+/// Applies what was acknowledged after the database had last written everything down. It stays in the journal until the
+/// database does so again: opening a store needs no room on the disk.
+fn replay(database: &Database, mut progress: Progress, entries: &[Entry]) -> Result<Progress, redb::Error> {
+    let missing: Vec<_> = entries.iter().filter(|entry| entry.epoch > progress.epoch).collect();
+    if missing.is_empty() {
+        return Ok(progress);
+    }
+    tracing::info!(transactions = missing.len(), "the journal has what the store's database has not");
+    write(database, Durability::None, |tables| {
+        for entry in missing {
+            if entry.epoch != progress.epoch + 1 {
+                // The store is not as far as its anchor says then.
+                break;
+            }
+            for record in &entry.records {
+                progress.records += u64::from(tables.restore(record)?);
+            }
+            progress.epoch += 1;
+        }
+        Ok(tables.write_progress(progress)?)
+    })?;
+    Ok(progress)
+}
+
 /// Makes the index anew. Interrupted, it begins again when the store is opened the next time.
 fn index_anew(database: &Database, progress: Progress) -> Result<(), redb::Error> {
     tracing::warn!(records = progress.records, "what is indexed has changed: every record is indexed anew");
     let mut transaction = database.begin_write()?;
-    transaction.set_durability(Durability::Immediate)?;
+    transaction.set_quick_repair(true);
     layout::forget_index(&transaction)?;
     transaction.commit()?;
     let source = database.begin_read()?.open_table(RECORDS)?;
     let mut rows = source.iter()?.peekable();
     while rows.peek().is_some() {
         let chunk = rows.by_ref().take(INDEXED_ROWS).collect::<Result<Vec<_>, _>>()?;
-        write_rows(database, Durability::None, |tables| {
-            tables.index_rows(chunk.iter().map(|(key, value)| (key.value(), value.value())))
+        write(database, Durability::None, |tables| {
+            Ok(tables.index_rows(chunk.iter().map(|(key, value)| (key.value(), value.value())))?)
         })?;
     }
-    write_rows(database, Durability::Immediate, |tables| tables.write_progress(progress))
+    write(database, Durability::Immediate, |tables| Ok(tables.write_progress(progress)?))
 }
 
 fn builder(limits: &EmbeddedLimits) -> Builder {
@@ -164,14 +198,16 @@ fn builder(limits: &EmbeddedLimits) -> Builder {
     builder
 }
 
-fn write_rows(
+fn write(
     database: &Database,
     durability: Durability,
-    write: impl FnOnce(&mut Tables<'_>) -> Result<(), StorageError>,
+    write_tables: impl FnOnce(&mut Tables<'_>) -> Result<(), redb::Error>,
 ) -> Result<(), redb::Error> {
     let mut transaction = database.begin_write()?;
     transaction.set_durability(durability)?;
-    write(&mut Tables::open(&transaction)?)?;
+    // A crash afterwards costs no check of the whole file.
+    transaction.set_quick_repair(matches!(durability, Durability::Immediate));
+    write_tables(&mut Tables::open(&transaction)?)?;
     Ok(transaction.commit()?)
 }
 
@@ -215,22 +251,22 @@ fn copy_rows(source: &ReadTransaction, target: &Database) -> Result<Progress, re
     let (records, index) = (source.open_table(RECORDS)?, source.open_table(INDEX)?);
     let mut rows = records.iter()?.peekable();
     while rows.peek().is_some() {
-        write_rows(target, Durability::None, |tables| {
+        write(target, Durability::None, |tables| {
             rows.by_ref().take(COPIED_ROWS).try_for_each(|row| {
                 let (key, value) = row?;
-                tables.put_record(key.value(), value.value())
+                Ok(tables.put_record(key.value(), value.value())?)
             })
         })?;
     }
     let mut entries = index.iter()?.peekable();
     while entries.peek().is_some() {
-        write_rows(target, Durability::None, |tables| {
-            entries.by_ref().take(COPIED_ROWS).try_for_each(|entry| tables.put_index(entry?.0.value()))
+        write(target, Durability::None, |tables| {
+            entries.by_ref().take(COPIED_ROWS).try_for_each(|entry| Ok(tables.put_index(entry?.0.value())?))
         })?;
     }
     let progress = layout::read_progress(&source.open_table(META)?)?
         .ok_or_else(|| redb::Error::Corrupted("it says no progress".to_owned()))?;
-    write_rows(target, Durability::Immediate, |tables| tables.write_progress(progress))?;
+    write(target, Durability::Immediate, |tables| Ok(tables.write_progress(progress)?))?;
     Ok(progress)
 }
 

@@ -4,7 +4,7 @@
 //! | --- | --- | --- |
 //! | `records` | tenant, identifier | as in [`value`] |
 //! | `index` | tenant, index key or none, newest first by sequence, identifier | nothing |
-//! | `meta` | `format`, `index`, `epoch`, `records` | number |
+//! | `meta` | `format`, `index`, `epoch`, `records`, `round` | number |
 //!
 //! Names need no table of their own: they are index keys that one record carries. Keys are compared as bytes.
 
@@ -20,6 +20,7 @@ use redb::{
 
 use super::super::transition::Transition;
 use super::super::value;
+use super::journal::Round;
 use crate::port::{Bookmark, IndexKey, Position, StoreError, Stretch};
 use crate::record::{INDEX_VERSION, Record};
 
@@ -28,9 +29,12 @@ pub(super) const INDEX: TableDefinition<'_, &[u8], ()> = TableDefinition::new("i
 pub(super) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 
 /// The layout described above, and all that a reader of it has to know.
-pub(super) const FORMAT: u64 = 2;
+pub(super) const FORMAT: u64 = 3;
 
-/// As the first one, but nothing was said of what is indexed.
+/// Without a journal.
+pub(super) const FORMAT_WITHOUT_JOURNAL: u64 = 2;
+
+/// And nothing was said of what is indexed.
 pub(super) const FORMAT_WITHOUT_INDEX_VERSION: u64 = 1;
 
 pub(super) const META_FORMAT: &str = "format";
@@ -38,6 +42,8 @@ pub(super) const META_FORMAT: &str = "format";
 pub(super) const META_INDEX: &str = "index";
 const META_EPOCH: &str = "epoch";
 const META_RECORDS: &str = "records";
+/// The round of the journal that goes on from here.
+pub(super) const META_ROUND: &str = "round";
 
 /// How far a store has come: the anchor outside the file says it too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,12 +104,28 @@ impl<'t> Tables<'t> {
         Ok(())
     }
 
+    /// Writes a record as the journal holds it; tells whether there was none of its identifier.
+    pub(super) fn restore(&mut self, bytes: &Bytes) -> Result<bool, redb::Error> {
+        let after = Record::decode(bytes).map_err(|error| redb::Error::Corrupted(error.to_string()))?;
+        let stored = self.record(&after.tenant, &after.unique_identifier)?;
+        let is_new = stored.is_none();
+        // Where the one before is damaged, its entries stay in the index, and lead to a record that has others.
+        let before =
+            stored.and_then(|value| value::open(&value, &after.tenant, &after.unique_identifier).ok());
+        self.apply(&Transition { before, after: Arc::new(after), bytes: bytes.clone() })?;
+        Ok(is_new)
+    }
+
     pub(super) fn write_progress(&mut self, progress: Progress) -> Result<(), StorageError> {
         self.meta.insert(META_FORMAT, FORMAT)?;
         self.meta.insert(META_INDEX, INDEX_VERSION)?;
         self.meta.insert(META_EPOCH, progress.epoch)?;
         self.meta.insert(META_RECORDS, progress.records)?;
         Ok(())
+    }
+
+    pub(super) fn write_round(&mut self, round: Round) -> Result<(), StorageError> {
+        self.meta.insert(META_ROUND, round.0).map(drop)
     }
 
     /// Copies rows as they are.
@@ -158,6 +180,13 @@ pub(super) fn read_progress(
     let number = |key| Ok::<_, StorageError>(meta.get(key)?.map(|value| value.value()));
     let (Some(epoch), Some(records)) = (number(META_EPOCH)?, number(META_RECORDS)?) else { return Ok(None) };
     Ok(Some(Progress { epoch, records }))
+}
+
+/// The round of the journal that goes on from what the database holds, if there is one.
+pub(super) fn read_round(
+    meta: &impl ReadableTable<&'static str, u64>,
+) -> Result<Option<Round>, StorageError> {
+    Ok(meta.get(META_ROUND)?.map(|round| Round(round.value())))
 }
 
 /// The bytes of a record, as stored.

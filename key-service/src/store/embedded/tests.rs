@@ -22,6 +22,7 @@ const LIMITS: EmbeddedLimits = EmbeddedLimits {
     record_cache_bytes: 8 << 20,
     waiting_commits: 1024,
     batch_commits: 256,
+    journal_bytes: 1 << 20,
     minimum_free_bytes: 0,
 };
 
@@ -123,7 +124,7 @@ async fn files_are_their_owners_alone() {
     let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&directory), 0o700);
     let files: Vec<_> = fs::read_dir(&directory).unwrap().map(|file| file.unwrap().path()).collect();
-    assert_eq!(files.len(), 3);
+    assert_eq!(files.len(), 4);
     for file in files {
         assert_eq!(mode(&file), 0o600, "{}", file.display());
     }
@@ -144,7 +145,7 @@ async fn an_unknown_format_is_refused() {
         transaction.open_table(layout::META).unwrap().insert(layout::META_FORMAT, 99).unwrap();
     });
     let refusal = refusal(keep.path());
-    assert!(matches!(refusal, OpenError::UnknownFormat { found: 99, known: 2, .. }), "{refusal}");
+    assert!(matches!(refusal, OpenError::UnknownFormat { found: 99, known: 3, .. }), "{refusal}");
     fs::write(keep.path().join("records.redb"), "something else").unwrap();
     open(keep.path()).err().unwrap();
 }
@@ -184,10 +185,12 @@ async fn a_store_that_lost_records_is_refused() {
     some_store(keep.path()).await;
     let database = keep.path().join("records.redb");
     let older = fs::read(&database).unwrap();
-    let store = open(keep.path()).unwrap();
-    store.commit(vec![insert(&record("t", "d", 4))]).await.unwrap();
-    drop(store);
-    // Replaced by an older copy, and gone altogether.
+    for (number, identifier) in ["d", "e"].into_iter().enumerate() {
+        let store = open(keep.path()).unwrap();
+        store.commit(vec![insert(&record("t", identifier, 4 + number as u64))]).await.unwrap();
+        store.close().await;
+    }
+    // Replaced by a copy older than the journal, and gone altogether.
     fs::write(&database, &older).unwrap();
     assert!(matches!(refusal(keep.path()), OpenError::Lost(_)));
     fs::remove_file(&database).unwrap();
@@ -251,8 +254,55 @@ fn is_checked(file: &Path) -> bool {
     checked.load(Ordering::Relaxed)
 }
 
+/// Copies a store as a crash at this moment would leave it.
+fn crashed(store: &Path, copy: &Path) {
+    fs::create_dir(copy).unwrap();
+    for file in ["records.redb", "journal", "anchor"] {
+        fs::copy(store.join(file), copy.join(file)).unwrap();
+    }
+}
+
+/// The database is as old as its last round of the journal, and that has what came since.
 #[tokio::test]
-async fn a_store_that_was_left_alone_needs_no_check_after_a_crash() {
+async fn the_journal_has_what_the_database_has_not_written_down() {
+    let keep = tempfile::tempdir().unwrap();
+    let path = |name: &str| keep.path().join(name);
+    let store = open(&path("store")).unwrap();
+    let mut changing = record("t", "changing", 1);
+    store.commit(vec![insert(&changing)]).await.unwrap();
+    for number in 0..20 {
+        changing.version += 1;
+        let identifier = format!("k{number}");
+        let named = with(record("t", &identifier, number), [name(&identifier)]);
+        store.commit(vec![insert(&named), replace(&changing)]).await.unwrap();
+    }
+    crashed(&path("store"), &path("crashed"));
+    fs::create_dir(path("forgotten")).unwrap();
+    fs::copy(path("crashed/records.redb"), path("forgotten/records.redb")).unwrap();
+    assert!(!is_checked(&path("forgotten/records.redb")));
+    assert!(identifiers(&open(&path("forgotten")).unwrap()).await.len() <= 1, "the test proves nothing");
+
+    // Opened again and again without a chance to settle, and with commits in between.
+    for round in 0..3 {
+        let opened = open(&path("crashed")).unwrap();
+        assert_eq!(identifiers(&opened).await.len(), 21 + round);
+        assert_eq!(opened.fetch("t", "changing").await.unwrap().unwrap().version, 21);
+        let key = index_key(&name("k7")).unwrap();
+        assert_eq!(opened.select("t", Some(&key), None, 9).await.unwrap().len(), 1);
+        opened.commit(vec![insert(&record("t", &format!("late{round}"), 99))]).await.unwrap();
+        let next = path(&format!("crashed{round}"));
+        crashed(&path("crashed"), &next);
+        opened.close().await;
+        fs::remove_dir_all(path("crashed")).unwrap();
+        fs::rename(next, path("crashed")).unwrap();
+    }
+    // The journal is not what the anchor says any more.
+    fs::write(path("crashed/journal"), "").unwrap();
+    assert!(matches!(refusal(&path("crashed")), OpenError::Lost(_)));
+}
+
+#[tokio::test]
+async fn a_store_that_was_left_alone_has_written_everything_down() {
     let keep = tempfile::tempdir().unwrap();
     let store = open(&keep.path().join("store")).unwrap();
     let copy = keep.path().join("copy");
@@ -261,21 +311,55 @@ async fn a_store_that_was_left_alone_needs_no_check_after_a_crash() {
         let begun = Instant::now();
         loop {
             tokio::time::sleep(Duration::from_millis(100)).await;
-            fs::copy(keep.path().join("store/records.redb"), &copy).unwrap();
-            if !is_checked(&copy) {
+            fs::create_dir(&copy).unwrap();
+            fs::copy(keep.path().join("store/records.redb"), copy.join("records.redb")).unwrap();
+            assert!(!is_checked(&copy.join("records.redb")));
+            let written = identifiers(&open(&copy).unwrap()).await.len() as u64;
+            fs::remove_dir_all(&copy).unwrap();
+            if written == number + 1 {
                 break;
             }
-            assert!(begun.elapsed() < Duration::from_secs(10), "it is never settled");
+            assert!(begun.elapsed() < Duration::from_secs(10), "it never settles");
         }
     }
-    // What is committed otherwise is checked.
-    let database = Database::open(&copy).unwrap();
-    let transaction = database.begin_write().unwrap();
-    transaction.open_table(layout::META).unwrap().insert("other", 1).unwrap();
-    transaction.commit().unwrap();
-    let second = keep.path().join("second");
-    fs::copy(&copy, &second).unwrap();
-    assert!(is_checked(&second), "the test proves nothing");
+}
+
+/// Each transaction is settled, journaled or both kinds in turn; all of them are there afterwards.
+#[tokio::test]
+async fn a_journal_of_any_length_will_do() {
+    for journal_bytes in [0, 4096, 3 * 4096, 64 << 10] {
+        let keep = tempfile::tempdir().unwrap();
+        let path = |name: &str| keep.path().join(name);
+        let store = EmbeddedStore::open(&path("store"), EmbeddedLimits { journal_bytes, ..LIMITS }).unwrap();
+        for number in 0..10 {
+            let changes = (0..1 + 8 * (number % 3))
+                .map(|part| insert(&record("t", &format!("{number}.{part}"), number)));
+            store.commit(changes.collect()).await.unwrap();
+            let crash = path(&format!("crashed{number}"));
+            crashed(&path("store"), &crash);
+            assert!(!is_checked(&crash.join("records.redb")));
+            let expected: u64 = (0..=number).map(|number| 1 + 8 * (number % 3)).sum();
+            assert_eq!(identifiers(&open(&crash).unwrap()).await.len() as u64, expected);
+        }
+    }
+}
+
+/// A store of the version before the journal.
+#[tokio::test]
+async fn a_store_without_a_journal_is_taken_over() {
+    let keep = tempfile::tempdir().unwrap();
+    some_store(keep.path()).await;
+    fs::remove_file(keep.path().join("journal")).unwrap();
+    edit(keep.path(), |transaction| {
+        let mut meta = transaction.open_table(layout::META).unwrap();
+        meta.remove(layout::META_ROUND).unwrap();
+        meta.insert(layout::META_FORMAT, layout::FORMAT_WITHOUT_JOURNAL).unwrap();
+    });
+    for number in 0..3 {
+        let store = open(keep.path()).unwrap();
+        assert_eq!(identifiers(&store).await.len(), 3 + number);
+        store.commit(vec![insert(&record("t", &format!("k{number}"), 9))]).await.unwrap();
+    }
 }
 
 #[tokio::test]

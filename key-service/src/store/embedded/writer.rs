@@ -1,6 +1,6 @@
 //! The one thread that writes. It merges the commits that wait into one transaction, so that they share the disk's
-//! work, judges each against the state that the ones before it leave, and answers when the disk has confirmed. When nobody
-//! has come for a moment, it settles the file, so that a crash from then on costs no check of the whole of it.
+//! work, judges each against the state that the ones before it leave, and answers when the journal is on the disk. When nobody
+//! has come for a moment, or the journal is full, the database writes everything down: it *settles*.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use super::anchor::Anchor;
 use super::cache::{Cache, Lookup};
+use super::journal::{Journal, Round};
 use super::layout::{Progress, Tables};
 use super::{EmbeddedLimits, Shared, file};
 use crate::port::StoreError;
@@ -42,7 +43,8 @@ pub(super) struct Writer {
     pub(super) limits: EmbeddedLimits,
     pub(super) progress: Progress,
     pub(super) anchor: Anchor,
-    /// Whether the file can be opened without a check as it is.
+    pub(super) journal: Journal,
+    /// Whether the database has written down everything.
     pub(super) is_settled: bool,
     /// Held until the database is closed.
     pub(super) lock: File,
@@ -68,8 +70,8 @@ struct Last {
 const PAUSE_DIVISOR: u32 = 8;
 const LONGEST_PAUSE: Duration = Duration::from_millis(1);
 
-/// How long nobody commits before the file is settled: requests that come one after the other do not wait for that.
-const IDLE_BEFORE_SETTLING: Duration = Duration::from_millis(50);
+/// How long nobody commits before the database settles: requests that come one after the other do not wait for that.
+const IDLE_BEFORE_SETTLING: Duration = Duration::from_secs(1);
 
 /// What a transaction holds, and what each commit is answered if it succeeds.
 struct Judged {
@@ -153,7 +155,7 @@ impl Writer {
         true
     }
 
-    /// Waits for requests, and settles the file meanwhile; returns how many came, none if there will be none.
+    /// Waits for requests, and settles meanwhile; returns how many came, none if there will be none.
     fn receive(&mut self, requests: &mut Vec<Request>, limit: usize) -> usize {
         let waker = Arc::new(Unpark(std::thread::current())).into();
         let mut context = task::Context::from_waker(&waker);
@@ -170,24 +172,54 @@ impl Writer {
         }
     }
 
-    /// Has the database write down which of its pages are in use. Else it finds out after a crash, by a look at all of them.
+    /// Has the database write down everything that so far is in the journal and in memory alone.
     fn settle(&mut self) {
         // Tried once: whatever stands against it, the next commit meets it, too.
         self.is_settled = true;
-        if !self.shared.is_open() || file::free_bytes(&self.directory) < self.limits.minimum_free_bytes {
+        if !self.shared.is_open() {
             return;
         }
-        let settled = self.shared.begin_write().and_then(|mut transaction| {
-            transaction.set_quick_repair(true);
-            transaction.commit().map_err(|error| file::store_error(error.into()))
-        });
+        let settled = self.shared.begin_write().and_then(|transaction| self.settle_with(transaction));
         if let Err(error) = settled {
             tracing::warn!(%error, "the store was not settled, and is opened again");
             self.reopen();
         }
     }
 
-    fn end(self) {
+    /// Commits a transaction, and with it all that the journal holds; the journal begins a new round.
+    ///
+    /// The database notes in the same transaction which of its pages are in use. Else it would find out after a crash, by a look
+    /// at all of them.
+    fn settle_with(&mut self, mut transaction: WriteTransaction) -> Result<(), StoreError> {
+        let unavailable = |error: &dyn std::fmt::Display| StoreError::Unavailable(error.to_string());
+        let round = Round::draw().map_err(|error| unavailable(&error))?;
+        let noted = Tables::open(&transaction).map_err(redb::Error::from);
+        let noted = noted.and_then(|mut tables| Ok(tables.write_round(round)?));
+        noted.map_err(file::store_error)?;
+        transaction.set_durability(Durability::Immediate).map_err(|error| unavailable(&error))?;
+        transaction.set_quick_repair(true);
+        transaction.commit().map_err(|error| file::store_error(error.into()))?;
+        self.journal.begin(round);
+        Ok(())
+    }
+
+    /// Commits a transaction: acknowledged once the journal has it, the database may write it down later.
+    fn journal_with(
+        &mut self,
+        mut transaction: WriteTransaction,
+        Judged { written, progress, .. }: &Judged,
+    ) -> Result<(), StoreError> {
+        let kept = self.journal.append(progress.epoch, written.values().map(|transition| &transition.bytes));
+        kept.map_err(|error| file::store_error(redb::Error::Io(error)))?;
+        let unsupported = |error: redb::SetDurabilityError| StoreError::Unavailable(error.to_string());
+        transaction.set_durability(Durability::None).map_err(unsupported)?;
+        transaction.commit().map_err(|error| file::store_error(error.into()))
+    }
+
+    fn end(mut self) {
+        if !self.is_settled {
+            self.settle();
+        }
         self.shared.close_database();
         if let Err(error) = self.anchor.sync() {
             tracing::error!(%error, "the anchor of the store was not saved");
@@ -215,23 +247,31 @@ impl Writer {
     /// One transaction of all the commits that are not refused.
     fn transact(&mut self, commits: Vec<Vec<Prepared>>) -> Result<Vec<Outcome>, StoreError> {
         let transaction = self.shared.begin_write()?;
-        let Judged { outcomes, written, progress } = self.judge_all(&transaction, commits)?;
-        if written.is_empty() {
-            return Ok(outcomes);
+        let free_bytes = file::free_bytes(&self.directory);
+        let judged = self.judge_all(&transaction, commits, free_bytes)?;
+        if judged.written.is_empty() {
+            return Ok(judged.outcomes);
         }
-        for transition in written.values().filter(|transition| transition.before.is_some()) {
+        let transitions = || judged.written.values();
+        for transition in transitions().filter(|transition| transition.before.is_some()) {
             self.shared.cache.begin_change(&transition.after);
         }
-        self.is_settled = false;
-        transaction.commit().map_err(|error| file::store_error(error.into()))?;
-        for transition in written.values() {
+        // On a nearly full disk nothing is acknowledged whose pages may find no room later.
+        let is_journaled = free_bytes >= self.limits.minimum_free_bytes
+            && self.journal.has_room(transitions().map(|transition| transition.bytes.len()));
+        self.is_settled = !is_journaled;
+        match is_journaled {
+            true => self.journal_with(transaction, &judged)?,
+            false => self.settle_with(transaction)?,
+        }
+        for transition in transitions() {
             self.shared.cache.finish_change(&transition.after, transition.bytes.len());
         }
-        self.progress = progress;
-        if let Err(error) = self.anchor.write(progress) {
+        self.progress = judged.progress;
+        if let Err(error) = self.anchor.write(judged.progress) {
             tracing::warn!(%error, "the anchor of the store was not written");
         }
-        Ok(outcomes)
+        Ok(judged.outcomes)
     }
 
     /// Writes into a transaction what is not refused.
@@ -239,10 +279,10 @@ impl Writer {
         &self,
         transaction: &WriteTransaction,
         commits: Vec<Vec<Prepared>>,
+        free_bytes: u64,
     ) -> Result<Judged, StoreError> {
         let tables = Tables::open(transaction).map_err(|error| file::store_error(error.into()))?;
         let mut batch = Batch { tables, cache: &self.shared.cache, written: Written::new(), inserted: 0 };
-        let free_bytes = file::free_bytes(&self.directory);
         let mut outcomes = Vec::with_capacity(commits.len());
         for changes in commits {
             let outcome = match self.has_room(free_bytes, &changes) {
@@ -273,10 +313,10 @@ impl Writer {
     fn reopen(&mut self) {
         self.shared.close_database();
         match file::open_database(&self.directory, &self.limits) {
-            Ok((database, progress)) if progress.epoch >= self.progress.epoch => {
-                self.progress = progress;
+            Ok(opened) if opened.progress.epoch >= self.progress.epoch => {
+                (self.progress, self.journal) = (opened.progress, opened.journal);
                 self.shared.cache.clear();
-                self.shared.put_database(database);
+                self.shared.put_database(opened.database);
             }
             Ok(_) => tracing::error!("the store has lost transactions and stays closed"),
             Err(error) => tracing::error!(%error, "the store cannot be opened again"),
@@ -332,14 +372,6 @@ impl Wake for Unpark {
     fn wake(self: Arc<Self>) {
         self.0.unpark();
     }
-}
-
-/// A transaction that is on the disk when its commit returns.
-pub(super) fn durable(mut transaction: WriteTransaction) -> Result<WriteTransaction, StoreError> {
-    transaction
-        .set_durability(Durability::Immediate)
-        .map_err(|error| StoreError::Unavailable(error.to_string()))?;
-    Ok(transaction)
 }
 
 /// Starts the thread.
