@@ -136,7 +136,7 @@ impl Seats {
         match identity.tenant.as_deref() {
             Some(unit) if unit == self.operator_unit => &self.operator,
             Some(unit) if unit == self.gateway_unit => {
-                self.gateways.get(&identity.principal).unwrap_or(&self.stranger)
+                self.gateways.get(&*identity.principal).unwrap_or(&self.stranger)
             }
             _ => &self.stranger,
         }
@@ -189,10 +189,7 @@ impl Seat {
 
     /// Who sits here.
     pub fn principal(&self, identity: &Identity) -> Principal {
-        Principal {
-            tenant: ByteString::from_static(REGION),
-            name: ByteString::from(identity.principal.as_str()),
-        }
+        Principal { tenant: ByteString::from_static(REGION), name: identity.principal.clone() }
     }
 
     /// Whether an open key can be seen from here, as the store would show it.

@@ -1,7 +1,6 @@
 //! From frames to the rules of KMIP: who asks, and in which encoding.
 
 use bytes::Bytes;
-use bytestring::ByteString;
 use key_service::auditing::record_stranger;
 use key_service::batch;
 use key_service::memory::wipe_stack_if_due;
@@ -29,10 +28,7 @@ impl Handler {
             record_stranger(&self.service, &identity.principal).await;
             return batch::deny(request, self.limits, self.service.clock.now());
         };
-        let principal = Principal {
-            tenant: ByteString::from(tenant.as_str()),
-            name: ByteString::from(identity.principal.as_str()),
-        };
+        let principal = Principal { tenant: tenant.clone(), name: identity.principal.clone() };
         let answer = batch::answer(&self.service, &self.service, &principal, request, self.limits).await;
         wipe_stack_if_due();
         answer

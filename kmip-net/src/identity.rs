@@ -4,6 +4,7 @@ use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use bytestring::ByteString;
 use serde::{Deserialize, Deserializer};
 use thiserror::Error;
 
@@ -12,13 +13,13 @@ use crate::Peer;
 /// A name longer than this is refused, in bytes.
 const LONGEST_NAME: usize = 255;
 
-/// Who a peer acts for.
+/// Who a peer acts for. Made once a connection: its names are shared, not copied, by each request.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Identity {
     /// The tenant, if the certificate names one.
-    pub tenant: Option<String>,
+    pub tenant: Option<ByteString>,
     /// The principal within the tenant.
-    pub principal: String,
+    pub principal: ByteString,
 }
 
 impl fmt::Display for Identity {
@@ -119,7 +120,7 @@ impl IdentityRule {
 }
 
 impl IdentitySource {
-    fn take(&self, peer: &Peer, part: &'static str) -> Result<Option<String>, IdentityError> {
+    fn take(&self, peer: &Peer, part: &'static str) -> Result<Option<ByteString>, IdentityError> {
         let place = self.place();
         let values = self.values(peer);
         match values.as_slice() {
@@ -127,7 +128,7 @@ impl IdentitySource {
             [value] if value.is_empty() || value.len() > LONGEST_NAME => {
                 Err(IdentityError::UnfitName { part, place })
             }
-            [value] => Ok(Some((*value).to_owned())),
+            [value] => Ok(Some(ByteString::from(*value))),
             several => Err(IdentityError::Ambiguous { part, place, count: several.len() }),
         }
     }
@@ -217,7 +218,7 @@ mod tests {
     }
 
     fn identity(tenant: Option<&str>, principal: &str) -> Identity {
-        Identity { tenant: tenant.map(str::to_owned), principal: principal.to_owned() }
+        Identity { tenant: tenant.map(ByteString::from), principal: principal.into() }
     }
 
     #[test]
