@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use key_service::guard::Guard;
 use key_service::memory::{LockedMemory, MemoryKind};
@@ -12,6 +13,8 @@ use key_service::port::Sealed;
 use kmip_protocol::attribute::Name;
 use kmip_protocol::codec::DateTime;
 use kmip_protocol::enumeration::{NameType, ObjectType};
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use super::*;
 
@@ -19,6 +22,8 @@ use super::*;
 #[derive(Default)]
 struct Bare {
     records: Mutex<BTreeMap<(ByteString, ByteString), Bytes>>,
+    /// What commits wait for, if anything.
+    hold: Mutex<Option<Arc<Notify>>>,
 }
 
 fn read(bytes: &Bytes) -> Result<Arc<Record>, StoreError> {
@@ -32,6 +37,10 @@ impl Store for Bare {
     }
 
     async fn commit(&self, changes: Vec<Change>) -> Result<(), StoreError> {
+        let hold = self.hold.lock().unwrap().clone();
+        if let Some(hold) = hold {
+            hold.notified().await;
+        }
         for change in changes {
             let record = change.record();
             let place = (record.tenant.clone(), record.unique_identifier.clone());
@@ -227,6 +236,19 @@ async fn nothing_new_hangs_on_a_retired_key() {
     // What hangs there already may still be changed.
     rig.replace(revoked(&rig.fetch("a").await.unwrap())).await.unwrap();
     rig.insert("globex", "b").await;
+}
+
+#[tokio::test]
+async fn a_commit_that_takes_its_time_goes_on_and_keeps_the_gate_when_nobody_waits_for_it() {
+    let rig = rig();
+    let hold = Arc::new(Notify::new());
+    *rig.bare.hold.lock().unwrap() = Some(hold.clone());
+    let brief = Duration::from_millis(10);
+    timeout(brief, rig.insert("acme", "a")).await.unwrap_err();
+    timeout(brief, rig.store.gate.retire(&"l3-acme".into())).await.unwrap_err();
+    hold.notify_one();
+    rig.store.gate.retire(&"l3-acme".into()).await;
+    rig.fetch("a").await.unwrap();
 }
 
 #[tokio::test]
