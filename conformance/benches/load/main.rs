@@ -2,7 +2,9 @@
 //!
 //! The Gateway is that of `krypton dev` with the store `memory`: metrics and audit on, applications of a tenant, warm keys. Build the
 //! release first (`make bench` does). Both servers are processes of their own; load and servers share the processors.
-//! `KRYPTON_BENCH_SECONDS` says how long each figure is measured in each of three rounds (default 2).
+//! `KRYPTON_BENCH_SECONDS` says how long each figure is measured in each of three rounds (default 2), `KRYPTON_BENCH_CONNECTIONS` with
+//! how many connections (default: 1, then 64, then 64 at half the load). Arguments pick cases: `cargo bench … --bench load -- Get`
+//! measures Get and the echo server.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 mod echo;
@@ -10,6 +12,7 @@ mod load;
 mod subject;
 
 use std::path::Path;
+use std::str::FromStr;
 use std::time::Duration;
 
 use conformance::stack::Stack;
@@ -49,13 +52,24 @@ fn run(runtime: &Runtime, gateway: Subject, pki: &Path) {
     let (echo, resting_echo) = (Echo::start(pki, false), Echo::start(pki, true));
     let bare = Subject::echo(&echo, pki);
     let wiping = Subject::echo(&resting_echo, pki);
-    let cases = [
+    let picked: Vec<String> =
+        std::env::args().skip(1).filter(|argument| !argument.starts_with('-')).collect();
+    let create = create();
+    let mut cases = vec![
         ("echo", &bare, &get),
         ("echo, wiping stacks", &wiping, &get),
         ("Get", &gateway, &get),
         ("Encrypt 64 B", &gateway, &encrypt),
-        ("Create", &gateway, &create()),
+        ("Create", &gateway, &create),
     ];
+    cases.retain(|(name, ..)| {
+        picked.is_empty() || *name == "echo" || picked.iter().any(|picked| picked == name)
+    });
+    if let Some(connections) = setting("KRYPTON_BENCH_CONNECTIONS") {
+        let measured = rounds(runtime, &cases, |_| Pace::closed(connections));
+        print_table(&format!("as fast as {connections} connections go"), &measured);
+        return;
+    }
     for connections in [1, MANY] {
         let measured = rounds(runtime, &cases, |_| Pace::closed(connections));
         print_table(&format!("as fast as {connections} connections go"), &measured);
@@ -70,14 +84,17 @@ fn run(runtime: &Runtime, gateway: Subject, pki: &Path) {
     }
 }
 
+fn setting<T: FromStr>(name: &str) -> Option<T> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
 /// Measures the cases in turn, several times: what disturbs, disturbs all.
 fn rounds<'c>(
     runtime: &Runtime,
     cases: &[(&'c str, &Subject, &Vec<u8>)],
     pace: impl Fn(&Subject) -> Pace,
 ) -> Vec<(&'c str, Measured)> {
-    let seconds =
-        std::env::var("KRYPTON_BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2.0);
+    let seconds = setting("KRYPTON_BENCH_SECONDS").unwrap_or(2.0);
     let mut all: Vec<_> = cases.iter().map(|(name, ..)| (*name, Measured::default())).collect();
     for _ in 0..ROUNDS {
         for ((_, subject, message), (_, measured)) in cases.iter().zip(&mut all) {
