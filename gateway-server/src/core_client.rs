@@ -245,7 +245,11 @@ impl Sealer for CoreSealer {
     }
 
     fn may_use(&self, key: &str) -> bool {
-        self.leases.is_live(key)
+        self.lease(key).is_some()
+    }
+
+    fn lease(&self, key: &str) -> Option<u64> {
+        self.leases.lease(key)
     }
 }
 

@@ -79,9 +79,9 @@ impl Leases {
         &self.cache
     }
 
-    /// Whether the L3 may be used right now.
-    pub(crate) fn is_live(&self, key: &str) -> bool {
-        self.book().holder.is_live(key, self.clock.monotonic())
+    /// Under which lease the L3 may be used right now.
+    pub(crate) fn lease(&self, key: &str) -> Option<u64> {
+        self.book().holder.lease(key, self.clock.monotonic())
     }
 
     /// Makes sure of a live lease on an L3 of a tenant, asking for one where there is none.
@@ -154,7 +154,7 @@ impl Leases {
         self.cache.wipe(key);
         self.record_keys.wipe(key);
         if let Some(streams) = self.streams.get() {
-            streams.keep_under(|other| other != key);
+            streams.keep_under(|other, _| other != key);
         }
         keys_taken_back();
     }
@@ -262,12 +262,12 @@ impl Leases {
         ending.into_iter().filter_map(user).collect()
     }
 
-    /// Ends streams that are idle, and those that a request under way began after the lease had gone. Returns the L3s of the
-    /// others, whose leases they need for their next part, and whose they are.
+    /// Ends streams that are idle, and those that a request under way began after the lease had gone under which their object was
+    /// opened. Returns the L3s of the others, whose leases they need for their next part, and whose they are.
     fn look_after_streams(&self, book: &Book, now: Duration) -> HashMap<ByteString, ByteString> {
         let Some(streams) = self.streams.get() else { return HashMap::new() };
         streams.forget_idle(&*self.clock);
-        streams.keep_under(|key| book.holder.is_live(key, now));
+        streams.keep_under(|key, lease| book.holder.lease(key, now) == Some(lease));
         streams.sealing_keys()
     }
 

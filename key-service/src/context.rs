@@ -130,6 +130,17 @@ impl<'a> Context<'a> {
         Ok(())
     }
 
+    /// Makes sure of a lease on the key of the vault above a record, for what is to outlive this item; returns which one it is.
+    ///
+    /// # Errors
+    /// If the vault refuses, or cannot be asked.
+    pub(crate) async fn hold(&self, record: &Record) -> Result<u64, Fault> {
+        let Some(sealed) = &record.sealed else { return Ok(0) };
+        self.admit(record).await?;
+        let lease = self.service.sealer.lease(&sealed.key);
+        lease.ok_or_else(|| SealerError::Unavailable("the lease was recalled".to_owned()).into())
+    }
+
     fn note_vault_key(&self, record: &Record) {
         if let Some(sealed) = &record.sealed {
             self.vault_keys.lock().unwrap_or_else(PoisonError::into_inner).push(sealed.key.clone());

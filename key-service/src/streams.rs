@@ -2,7 +2,7 @@
 //! under way.
 //!
 //! The state of a stream lives in memory only, belongs to the principal that began it, and is zeroized when the stream
-//! ends, fails, is given up, or is forgotten because its object was destroyed or the L3 above it may not be used any more. A part takes its stream out of the table
+//! ends, fails, is given up, or is forgotten because its object was destroyed or the lease has ended under which that was opened. A part takes its stream out of the table
 //! and puts it back: two parts at a time cannot be.
 
 use std::collections::HashMap;
@@ -61,14 +61,14 @@ struct Slot {
 pub(crate) struct Subject {
     operation: Operation,
     unique_identifier: ByteString,
-    /// The L3 that the object is sealed under, if there is one.
-    sealed_under: Option<ByteString>,
+    /// The L3 that the object is sealed under, if there is one, and the lease on it under which it was opened.
+    sealed_under: Option<(ByteString, u64)>,
 }
 
 impl Subject {
-    /// An operation with an object.
-    pub(crate) fn of(operation: Operation, record: &Record) -> Self {
-        let sealed_under = record.sealed.as_ref().map(|sealed| sealed.key.clone());
+    /// An operation with an object that was opened under a lease, or a later one.
+    pub(crate) fn of(operation: Operation, record: &Record, lease: u64) -> Self {
+        let sealed_under = record.sealed.as_ref().map(|sealed| (sealed.key.clone(), lease));
         Self { operation, unique_identifier: record.unique_identifier.clone(), sealed_under }
     }
 
@@ -139,14 +139,18 @@ impl Streams {
     /// The L3s that the objects of streams are sealed under, and the tenants of these objects.
     pub fn sealing_keys(&self) -> HashMap<ByteString, ByteString> {
         let table = self.table();
-        let of_slot = |slot: &Slot| Some((slot.subject.sealed_under.clone()?, slot.principal.tenant.clone()));
+        let of_slot = |slot: &Slot| {
+            let (key, _) = slot.subject.sealed_under.clone()?;
+            Some((key, slot.principal.tenant.clone()))
+        };
         table.streams.values().filter_map(of_slot).collect()
     }
 
-    /// Zeroizes the streams whose objects are sealed under an L3 that may not be used.
-    pub fn keep_under(&self, may_be_used: impl Fn(&ByteString) -> bool) {
-        self.table()
-            .remove_where(|slot| slot.subject.sealed_under.as_ref().is_some_and(|key| !may_be_used(key)));
+    /// Zeroizes the streams whose objects are sealed under an L3 that may not be used under the lease any more that they were
+    /// opened under.
+    pub fn keep_under(&self, may_be_used: impl Fn(&ByteString, u64) -> bool) {
+        let is_lost = |(key, lease): &(ByteString, u64)| !may_be_used(key, *lease);
+        self.table().remove_where(|slot| slot.subject.sealed_under.as_ref().is_some_and(is_lost));
     }
 
     /// Zeroizes the streams of an object.
@@ -204,16 +208,27 @@ impl Streams {
         Ok(slot.subject.unique_identifier.clone())
     }
 
-    /// Takes the state out to work on it. Whoever does not [`put_back`](Self::put_back) has to [`end`](Self::end).
+    /// Takes the state out to work on it. Whoever does not [`put_back`](Self::put_back) has to [`end`](Self::end). Where the lease
+    /// has ended under which the object was opened, the stream has: what was destroyed since, this server may not have been told.
     pub(crate) fn take(
         &self,
         context: &Context<'_>,
         operation: Operation,
         correlation: &Bytes,
     ) -> Result<State, Fault> {
+        let own = |slot: &Slot| slot.is_of(context.principal, operation);
+        let sealed_under = {
+            let table = self.table();
+            let slot = table.streams.get(correlation).filter(|slot| own(slot)).ok_or_else(no_stream)?;
+            slot.subject.sealed_under.clone()
+        };
+        // Not under the lock of the table, which is taken under that of the leases elsewhere.
+        if sealed_under.is_some_and(|(key, lease)| context.service.sealer.lease(&key) != Some(lease)) {
+            self.table().remove(correlation);
+            return Err(no_stream());
+        }
         let mut table = self.table();
-        let slot = table.streams.get_mut(correlation);
-        let slot = slot.filter(|slot| slot.is_of(context.principal, operation)).ok_or_else(no_stream)?;
+        let slot = table.streams.get_mut(correlation).filter(|slot| own(slot)).ok_or_else(no_stream)?;
         slot.state.take().map(|state| *state).ok_or_else(no_stream)
     }
 

@@ -72,6 +72,9 @@ impl Clock for StoppedClock {
 pub(crate) struct TestSealer {
     /// How often yet it says that the key may be used.
     may_use: AtomicU64,
+    lease: AtomicU64,
+    /// Leases that begin when something is opened.
+    begins_while_opening: AtomicU64,
 }
 
 const SEALING_KEY: [u8; crypto::SEALING_KEY_BYTES] = [7; crypto::SEALING_KEY_BYTES];
@@ -93,6 +96,7 @@ impl Sealer for TestSealer {
     }
 
     async fn unseal(&self, binding: &Binding, sealed: &Sealed) -> Result<Secret, SealerError> {
+        self.lease.fetch_add(self.begins_while_opening.swap(0, Ordering::Relaxed), Ordering::Relaxed);
         let opened = crypto::unseal(&SEALING_KEY, &associated_data(binding), &sealed.envelope);
         opened.map(Secret::from).map_err(|_| SealerError::Damaged)
     }
@@ -100,6 +104,10 @@ impl Sealer for TestSealer {
     fn may_use(&self, _: &str) -> bool {
         let left = |left: u64| left.checked_sub(1);
         self.may_use.fetch_update(Ordering::Relaxed, Ordering::Relaxed, left).is_ok()
+    }
+
+    fn lease(&self, _: &str) -> Option<u64> {
+        Some(self.lease.load(Ordering::Relaxed))
     }
 }
 
@@ -110,7 +118,11 @@ impl Server {
 
     pub(crate) fn with(settings: ServiceSettings) -> Self {
         let clock = Arc::new(StoppedClock { now: AtomicI64::new(BEGINNING), stamp: AtomicU64::new(1) });
-        let sealer = Arc::new(TestSealer { may_use: AtomicU64::new(u64::MAX) });
+        let sealer = Arc::new(TestSealer {
+            may_use: AtomicU64::new(u64::MAX),
+            lease: AtomicU64::new(0),
+            begins_while_opening: AtomicU64::new(0),
+        });
         let service = Service::new(
             Arc::new(MemoryStore::new(MemoryLimits::default())),
             sealer.clone(),
@@ -126,6 +138,16 @@ impl Server {
     /// From now on the vault says so often that its key may be used, and then no more.
     pub(crate) fn may_use(&self, times: u64) {
         self.sealer.may_use.store(times, Ordering::Relaxed);
+    }
+
+    /// Another lease begins.
+    pub(crate) fn begin_lease(&self) {
+        self.sealer.lease.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Another lease begins when the next object is opened.
+    pub(crate) fn begin_lease_while_opening(&self) {
+        self.sealer.begins_while_opening.store(1, Ordering::Relaxed);
     }
 
     pub(crate) fn pass(&self, seconds: i64) {

@@ -110,7 +110,15 @@ impl<K: Eq + Hash + Clone> Holder<K> {
     where
         K: Borrow<Q>,
     {
-        self.leases.get(key).is_some_and(|lease| now < lease.ends)
+        self.lease(key, now).is_some()
+    }
+
+    /// Under which lease the key may be used now: when it began, in turns, which tells it from every other one.
+    pub fn lease<Q: Eq + Hash + ?Sized>(&self, key: &Q, now: Duration) -> Option<u64>
+    where
+        K: Borrow<Q>,
+    {
+        self.leases.get(key).filter(|lease| now < lease.ends).map(|lease| lease.began)
     }
 
     /// The keys whose leases end before `horizon`: to be asked for again, if they are still wanted.
@@ -181,10 +189,12 @@ mod tests {
         let renewal = holder.ask(second);
         assert_eq!(holder.granted(renewal, CORE, "l3", LEASE, 2 * second), Granted::Renewed);
         assert!(holder.may_keep(opening, &"l3", 2 * second) && !holder.may_keep(first, &"l3", 2 * second));
+        let earlier = holder.lease(&"l3", 2 * second);
         // It has ended, though nobody has looked yet.
         let late = holder.ask(7 * second);
         assert_eq!(holder.granted(late, CORE, "l3", LEASE, 7 * second), Granted::Begun);
         assert!(!holder.may_keep(opening, &"l3", 7 * second));
+        assert!(earlier.is_some() && holder.lease(&"l3", 7 * second) > earlier);
     }
 
     #[test]

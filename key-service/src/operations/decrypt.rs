@@ -11,7 +11,7 @@ use super::parts::{self, Key, Part, Progress, Use};
 use crate::context::Context;
 use crate::crypto::{self, CipherInput, Decryptor};
 use crate::fault::Fault;
-use crate::streams::{State, Subject, no_stream};
+use crate::streams::{State, no_stream};
 use crate::{key_material, parameters};
 
 const USE: Use =
@@ -66,7 +66,7 @@ fn decrypt_part(
     let unique_identifier = key.record.unique_identifier.clone();
     let told = request.authenticated_encryption_tag.as_deref();
     let mut output = None;
-    let progress = parts::advance(context, part, Subject::of(USE.operation, &key.record), fresh, |state| {
+    let progress = parts::advance(context, part, key.subject(USE.operation), fresh, |state| {
         let State::Decrypt { decryptor, tag } = state else { return Err(no_stream()) };
         // The specification wants the tag with the first part; clients know it with the last.
         *tag = told.map(Bytes::copy_from_slice).or_else(|| tag.take());

@@ -11,7 +11,7 @@ use super::parts::{self, Key, Part, Progress, Use};
 use crate::context::Context;
 use crate::crypto::{self, CipherInput, Encrypted, Encryptor};
 use crate::fault::Fault;
-use crate::streams::{State, Subject, no_stream};
+use crate::streams::{State, no_stream};
 use crate::{key_material, parameters};
 
 const USE: Use =
@@ -69,7 +69,7 @@ fn encrypt_part(
 ) -> Result<EncryptResponse, Fault> {
     let fresh = part.begins().then(|| begin(context, key, request)).transpose()?;
     let (ends, begins) = (part.ends(), part.begins());
-    let stream = Subject::of(USE.operation, &key.record);
+    let stream = key.subject(USE.operation);
     let mut output = None;
     let mut vector = None;
     let progress = parts::advance(context, part, stream, fresh, |state| {

@@ -10,7 +10,7 @@ use super::parts::{self, Key, Part, Progress, Use};
 use crate::context::Context;
 use crate::crypto::Mac;
 use crate::fault::Fault;
-use crate::streams::{State, Subject, no_stream};
+use crate::streams::{State, no_stream};
 use crate::{key_material, parameters};
 
 const USE: Use =
@@ -23,7 +23,7 @@ pub(super) async fn handle(context: &mut Context<'_>, request: MacRequest) -> Re
     let unique_identifier = key.record.unique_identifier.clone();
     let requested = request.cryptographic_parameters.as_ref();
     let fresh = part.begins().then(|| begin(&key, requested)).transpose()?;
-    let progress = parts::advance(context, part, Subject::of(USE.operation, &key.record), fresh, |state| {
+    let progress = parts::advance(context, part, key.subject(USE.operation), fresh, |state| {
         let State::Mac { mac, .. } = state else { return Err(no_stream()) };
         mac.update(data.expose());
         Ok(0)

@@ -10,7 +10,7 @@ use super::mac::begin;
 use super::parts::{self, Part, Progress, Use};
 use crate::context::Context;
 use crate::fault::Fault;
-use crate::streams::{State, Subject, no_stream};
+use crate::streams::{State, no_stream};
 
 const USE: Use = Use {
     operation: Operation::MacVerify,
@@ -29,7 +29,7 @@ pub(super) async fn handle(
     let requested = request.cryptographic_parameters.as_ref();
     let fresh = part.begins().then(|| begin(&key, requested)).transpose()?;
     let told = request.mac_data;
-    let progress = parts::advance(context, part, Subject::of(USE.operation, &key.record), fresh, |state| {
+    let progress = parts::advance(context, part, key.subject(USE.operation), fresh, |state| {
         let State::Mac { mac, code } = state else { return Err(no_stream()) };
         mac.update(data.expose());
         // Any part may bring the code; the last one counts.

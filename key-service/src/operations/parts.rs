@@ -87,6 +87,15 @@ pub(super) struct Use {
 pub(super) struct Key {
     pub(super) record: Arc<Record>,
     pub(super) object: ManagedObject,
+    /// Under which lease on the L3 above it the object was opened, or an earlier one. Known of operations in several parts.
+    lease: u64,
+}
+
+impl Key {
+    /// What a stream of an operation with this key is about.
+    pub(super) fn subject(&self, operation: Operation) -> Subject {
+        Subject::of(operation, &self.record, self.lease)
+    }
 }
 
 /// Judges whether a part may be done with its key now, counts it, and opens the key. Every part has to pass: a key that
@@ -130,11 +139,15 @@ async fn judge(
     if wanted.purpose == Purpose::Protect {
         usage::count(context, &record, bytes, part.begins())?;
     }
-    let object = context.unseal(&record).await?;
-    if !matches!(part, Part::Only) {
-        context.commit_early().await?;
+    if matches!(part, Part::Only) {
+        let object = context.unseal(&record).await?;
+        return Ok(Key { record, object, lease: 0 });
     }
-    Ok(Key { record, object })
+    // Before the object is opened: a lease that begins meanwhile is not the stream's.
+    let lease = context.hold(&record).await?;
+    let object = context.unseal(&record).await?;
+    context.commit_early().await?;
+    Ok(Key { record, object, lease })
 }
 
 /// Where an operation is after a part.

@@ -9,7 +9,7 @@ use super::parts::{self, Key, Part, Progress};
 use crate::context::Context;
 use crate::crypto::CipherParameters;
 use crate::fault::Fault;
-use crate::streams::{Digested, Digesting, State, Subject, no_stream};
+use crate::streams::{Digested, Digesting, State, no_stream};
 
 /// What to sign, or what was signed.
 pub(super) enum Input {
@@ -78,7 +78,7 @@ pub(super) fn digest(
         Ok::<_, Fault>(State::Signature { digesting: Digesting::new(hash)?, parameters, signature: None })
     };
     let fresh = scheme.map(begin).transpose()?;
-    let stream = Subject::of(operation, &key.record);
+    let stream = key.subject(operation);
     let progress = parts::advance(context, part, stream, fresh, |state| match state {
         State::Signature { digesting, signature, .. } => {
             // Any part may bring the signature; the last one counts.

@@ -192,8 +192,29 @@ async fn streams_are_bounded() {
     assert_eq!(streams.count(), 0);
     server.done::<EncryptResponse>(first_part(&key)).await;
     assert_eq!(streams.sealing_keys().into_keys().collect::<Vec<_>>(), ["l3"]);
-    streams.keep_under(|l3| l3 == "l3");
+    streams.keep_under(|l3, lease| (&**l3, lease) == ("l3", 0));
     assert_eq!(streams.count(), 1);
-    streams.keep_under(|_| false);
+    streams.keep_under(|_, lease| lease == 1);
     assert_eq!(streams.count(), 0);
+}
+
+/// What is destroyed between two leases, the vault tells nobody.
+#[tokio::test]
+async fn a_stream_ends_with_the_lease_that_its_object_was_opened_under() {
+    let server = Server::new();
+    let key = key(&server).await;
+    let streams = &server.service.streams;
+    let first: EncryptResponse = server.done(first_part(&key)).await;
+    server.begin_lease();
+    // Nobody has looked after the streams yet.
+    assert_eq!(streams.count(), 1);
+    let late = server.refused(last_part(&key, first.correlation_value)).await;
+    assert_eq!((late, streams.count()), (ResultReason::InvalidCorrelationValue, 0));
+    let first: EncryptResponse = server.done(first_part(&key)).await;
+    server.done::<EncryptResponse>(last_part(&key, first.correlation_value)).await;
+    // A lease that begins while the object is being opened is not the stream's: the object may be from before it.
+    server.begin_lease_while_opening();
+    let first: EncryptResponse = server.done(first_part(&key)).await;
+    let late = server.refused(last_part(&key, first.correlation_value)).await;
+    assert_eq!((late, streams.count()), (ResultReason::InvalidCorrelationValue, 0));
 }
