@@ -2,6 +2,9 @@
 //!
 //! The destroyed record is committed with the mark that its tombstone is pending. The Core is asked at once, within a bound;
 //! what it confirms, and what could not be asked, is settled in the background until no record has the mark any more.
+//!
+//! Marks are found by an index, since they are looked for often. Now and then, and at the start, all records are looked through
+//! for marks that the index lacks: whoever can edit the store could keep a tombstone from the Core by deleting a row of it.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -20,8 +23,10 @@ use prometheus_client::registry::Registry;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use crate::config::BurialConfig;
 use crate::errands::Errands;
 use crate::leases::Leases;
+use crate::shredding::pace;
 
 /// How long a Destroy waits for the Core. After that the tombstone is pending, and the Destroy is answered all the same.
 const BURY_WITHIN: Duration = Duration::from_secs(2);
@@ -29,8 +34,11 @@ const BURY_WITHIN: Duration = Duration::from_secs(2);
 /// How long to wait before the Core is asked again for what it has not confirmed.
 const ASK_AGAIN_AFTER: Duration = Duration::from_secs(1);
 
-/// How often the whole store is looked through: other Gateways, and earlier lives of this one, leave marks there, too.
-const LOOK_THROUGH_EVERY: Duration = Duration::from_secs(60);
+/// How often all tenants are asked after: other Gateways, and earlier lives of this one, leave marks there, too.
+const ALL_TENANTS_EVERY: Duration = Duration::from_secs(60);
+
+/// When all records are looked through again where a mark was left, or not all could be seen.
+const LOOK_THROUGH_AGAIN_AFTER: Duration = Duration::from_secs(60);
 
 /// Records that are looked at, and objects that are buried, at a time.
 const GRAVES_AT_A_TIME: usize = 64;
@@ -199,7 +207,7 @@ impl Undertaker {
     pub(crate) async fn run(self: Arc<Self>) {
         let mut looked_through: Option<Instant> = None;
         loop {
-            if looked_through.is_none_or(|looked| looked.elapsed() >= LOOK_THROUGH_EVERY) {
+            if looked_through.is_none_or(|looked| looked.elapsed() >= ALL_TENANTS_EVERY) {
                 match self.store.tenants().await {
                     Ok(tenants) => {
                         let mut work = self.work();
@@ -214,7 +222,7 @@ impl Undertaker {
                 self.settle(&tenant).await;
             }
             let pause = match self.work().tenants.is_empty() {
-                true => LOOK_THROUGH_EVERY,
+                true => ALL_TENANTS_EVERY,
                 false => ASK_AGAIN_AFTER,
             };
             let _ = tokio::time::timeout(pause, self.called.notified()).await;
@@ -236,17 +244,7 @@ impl Undertaker {
             };
             let Some(last) = page.last() else { break };
             after = Some(last.sequence);
-            let graves: Vec<Grave> = page.iter().filter_map(|record| Grave::of(record)).collect();
-            let unasked: Vec<Grave> =
-                graves.iter().filter(|grave| !self.work().confirmed.contains(*grave)).cloned().collect();
-            self.ask(&unasked).await;
-            for record in page {
-                let is_settled = match Grave::of(&record) {
-                    Some(grave) => self.confirm(&record, &grave).await,
-                    None => false,
-                };
-                left += i64::from(!is_settled);
-            }
+            left += self.bury(&page).await;
         }
         let mut work = self.work();
         match left {
@@ -254,6 +252,81 @@ impl Undertaker {
             _ => _ = work.tenants.insert(tenant.clone(), left),
         }
         self.metrics.pending.set(work.tenants.values().sum());
+    }
+
+    /// Has the objects of marked records buried. Returns how many are left.
+    async fn bury(&self, marked: &[Arc<Record>]) -> i64 {
+        let graves: Vec<Grave> = marked.iter().filter_map(|record| Grave::of(record)).collect();
+        let unasked: Vec<Grave> =
+            graves.iter().filter(|grave| !self.work().confirmed.contains(*grave)).cloned().collect();
+        self.ask(&unasked).await;
+        let mut left = 0;
+        for record in marked {
+            let is_settled = match Grave::of(record) {
+                Some(grave) => self.confirm(record, &grave).await,
+                None => false,
+            };
+            left += i64::from(!is_settled);
+        }
+        left
+    }
+
+    /// Looks through all records, at the start and now and then, for ever. `records` are those of the store as they are.
+    pub(crate) async fn look_through(self: Arc<Self>, records: Arc<dyn Store>, config: BurialConfig) {
+        let interval = Duration::from_secs(config.look_through_interval_seconds.max(1).into());
+        loop {
+            let pause = match self.look_through_once(&*records, config.maximum_looks_per_second).await {
+                Ok(0) => interval,
+                Ok(left) => {
+                    tracing::warn!(left, "tombstones that the index lacks are pending");
+                    interval.min(LOOK_THROUGH_AGAIN_AFTER)
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "not all records can be looked through for pending tombstones");
+                    interval.min(LOOK_THROUGH_AGAIN_AFTER)
+                }
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    /// Returns how many marks are left that the index lacks.
+    async fn look_through_once(&self, records: &dyn Store, per_second: u32) -> Result<i64, StoreError> {
+        let mut pace = pace(GRAVES_AT_A_TIME, per_second);
+        let mut left = 0;
+        for tenant in records.find_tenants().await? {
+            let mut next = None;
+            loop {
+                pace.tick().await;
+                let stretch = records.walk(&tenant, next.as_ref(), GRAVES_AT_A_TIME).await?;
+                let mut hidden = Vec::new();
+                // One that cannot be read is told of where it is asked for, and before a shredding.
+                for record in stretch.records.iter().flatten().filter(|record| is_pending(record)) {
+                    if !is_in_index(records, record).await? {
+                        hidden.extend(self.marked(record).await?);
+                    }
+                }
+                if !hidden.is_empty() {
+                    tracing::warn!(%tenant, count = hidden.len(), "the index lacks pending tombstones");
+                    left += self.bury(&hidden).await;
+                }
+                next = stretch.next;
+                if next.is_none() {
+                    break;
+                }
+            }
+        }
+        Ok(left)
+    }
+
+    /// A record that is marked, if it still is when it is authenticated.
+    async fn marked(&self, record: &Record) -> Result<Option<Arc<Record>>, StoreError> {
+        match self.store.fetch(&record.tenant, &record.unique_identifier).await {
+            Ok(found) => Ok(found.filter(|record| is_pending(record))),
+            // Edited: it is in the log, and nobody is served it.
+            Err(StoreError::Damaged(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Takes the mark from a record whose tombstone is confirmed. Returns whether that is done.
@@ -287,4 +360,15 @@ impl Undertaker {
     fn work(&self) -> MutexGuard<'_, Work> {
         self.work.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn is_pending(record: &Record) -> bool {
+    record.guard.burial == Burial::Pending
+}
+
+/// Whether the index has the mark of a record: it is looked for right where it has to be.
+async fn is_in_index(records: &dyn Store, record: &Record) -> Result<bool, StoreError> {
+    let before = record.sequence.checked_add(1);
+    let found = records.select(&record.tenant, Some(&burial_pending()), before, 1).await?;
+    Ok(found.iter().any(|found| found.unique_identifier == record.unique_identifier))
 }

@@ -48,6 +48,9 @@ pub struct Config {
     /// Sealing anew what is to outlive an L3 version.
     #[serde(default)]
     pub shredding: ShreddingConfig,
+    /// Destroyed objects that the Core has yet to bury.
+    #[serde(default)]
+    pub burial: BurialConfig,
     /// The rules of KMIP.
     #[serde(default)]
     pub service: ServiceSettings,
@@ -146,6 +149,22 @@ pub struct ShreddingConfig {
 impl Default for ShreddingConfig {
     fn default() -> Self {
         Self { maximum_records_per_second: 100, maximum_looks_per_second: 10_000 }
+    }
+}
+
+/// How records are looked through for pending tombstones that the index of the store lacks.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct BurialConfig {
+    /// How often, beside the start.
+    pub look_through_interval_seconds: u32,
+    /// Records that are looked at in a second at most, of all tenants together.
+    pub maximum_looks_per_second: u32,
+}
+
+impl Default for BurialConfig {
+    fn default() -> Self {
+        Self { look_through_interval_seconds: 6 * 60 * 60, maximum_looks_per_second: 10_000 }
     }
 }
 

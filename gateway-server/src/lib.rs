@@ -127,6 +127,7 @@ impl Gateway {
         let authenticated = store.clone();
         let undertaker = Undertaker::new(store.clone(), burials, leases.clone(), &mut registry);
         tokio::spawn(undertaker.clone().run());
+        tokio::spawn(undertaker.clone().look_through(records.clone(), config.burial));
         let store = Arc::new(BuryingStore::new(store, undertaker));
         let witness = RecordWitness { store: authenticated.clone() };
         let stores = shredding::Stores { changes: store.clone(), inspected: authenticated };

@@ -441,7 +441,8 @@ fn may_hang_on(record: Option<&Record>, marked: &Marked) -> bool {
 }
 
 /// Ticks so often that `records` at each make `per_second`.
-fn pace(records: usize, per_second: u32) -> Interval {
+/// So many records at a time, and so many a second at most.
+pub(crate) fn pace(records: usize, per_second: u32) -> Interval {
     let pause = Duration::from_secs_f64(records as f64 / f64::from(per_second.max(1)));
     let mut pace = tokio::time::interval(pause);
     pace.set_missed_tick_behavior(MissedTickBehavior::Delay);

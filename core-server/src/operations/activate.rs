@@ -30,6 +30,11 @@ pub(super) async fn handle(
 /// Gives an L3 that is Active the name that only one L3 of its service can have. Where the holder stopped being Active
 /// by its Deactivation Date, the name is taken from it.
 ///
+/// Holders are looked for by the index, which the store keeps names unique by, too. Where a row of it is missing (damaged, or deleted
+/// by who can write to the Core's store), two L3s of a service can be Active: each seals what it is asked to, what either has
+/// sealed opens, and Revoke, Destroy and shredding find both, since they are told which one or walk. So nothing depends on it that
+/// a walk through the whole chain, for each Activate and each L3 that is made, would be worth.
+///
 /// # Errors
 /// If another L3 of the service is Active.
 pub(super) async fn take_active_name(context: &mut Context<'_>, record: &mut Record) -> Result<(), Fault> {

@@ -5,7 +5,7 @@ use test_servers::{Postgres, Server};
 use crate::backup::{Backups, what_was_destroyed_stays_destroyed};
 use crate::edited_store::{Bits, edited_records_are_refused, flipped_bits_are_refused};
 use crate::shared_store::{Database, kills_lose_nothing, outages_are_survived, states_never_move_backwards};
-use crate::shredding::{Index, what_the_index_lacks_is_not_lost};
+use crate::shredding::{Index, what_the_index_lacks_is_buried, what_the_index_lacks_is_not_lost};
 use crate::system::System;
 
 /// A database of a server of its own.
@@ -98,6 +98,13 @@ async fn what_the_index_in_postgres_lacks_outlives_shredding() {
     let mut postgres = OnPostgres::start();
     let system = System::start_on(&postgres.url());
     what_the_index_lacks_is_not_lost(system, &mut postgres).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_index_in_postgres_lacks_is_buried() {
+    let mut postgres = OnPostgres::start();
+    let system = System::start_on(&postgres.url());
+    what_the_index_lacks_is_buried(system, &mut postgres).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

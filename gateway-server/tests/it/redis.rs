@@ -7,7 +7,7 @@ use test_servers::{Redis, Server};
 use crate::backup::{Backups, what_was_destroyed_stays_destroyed};
 use crate::edited_store::{Bits, edited_records_are_refused, flipped_bits_are_refused};
 use crate::shared_store::{Database, kills_lose_nothing, outages_are_survived, states_never_move_backwards};
-use crate::shredding::{Index, what_the_index_lacks_is_not_lost};
+use crate::shredding::{Index, what_the_index_lacks_is_buried, what_the_index_lacks_is_not_lost};
 use crate::system::System;
 
 impl Database for Redis {
@@ -122,6 +122,13 @@ async fn what_the_index_in_redis_lacks_outlives_shredding() {
     let mut redis = Redis::start();
     let system = System::start_on(&redis.url());
     what_the_index_lacks_is_not_lost(system, &mut redis).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_index_in_redis_lacks_is_buried() {
+    let mut redis = Redis::start();
+    let system = System::start_on(&redis.url());
+    what_the_index_lacks_is_buried(system, &mut redis).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

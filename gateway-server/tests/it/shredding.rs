@@ -226,6 +226,35 @@ pub async fn what_the_index_lacks_is_not_lost(mut system: System, index: &mut im
     assert!(system.metric("krypton_gateway_shredding_moved_total ").await >= Some(5));
 }
 
+/// What was destroyed while the Core was away is buried, though the index does not say so any more.
+pub async fn what_the_index_lacks_is_buried(mut system: System, index: &mut impl Index) {
+    let key = create_some(&system.application("acme"), 1).await.remove(0).0;
+    system.core.take().unwrap().stop();
+    system.application("acme").destroy(&key).await.unwrap();
+    system.gateway.take().unwrap().kill();
+    index.lose(&mut system);
+    if let Some(gateway) = system.gateway.take() {
+        gateway.kill();
+    }
+    system.core = Some(system.start_server("core"));
+    system.gateway = Some(system.start_server("gateway"));
+    eventually(async || match system.metric("krypton_gateway_tombstones_confirmed_total ").await {
+        Some(1) => Ok(()),
+        confirmed => Err(confirmed),
+    })
+    .await;
+    assert!(
+        system.log("gateway").contains("the index lacks pending tombstones"),
+        "{}",
+        system.log("gateway")
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_index_lacks_is_buried_all_the_same() {
+    what_the_index_lacks_is_buried(System::start(), &mut Embedded).await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_the_index_lacks_outlives_shredding() {
     what_the_index_lacks_is_not_lost(System::start(), &mut Embedded).await;
