@@ -38,14 +38,22 @@ pub(crate) fn record(
 ) -> Record {
     let now = clock.now();
     let dates = [Attribute::InitialDate(now), Attribute::LastChangeDate(now)];
+    Record { sequence: clock.stamp(), ..undated(unique_identifier, attributes.into_iter().chain(dates)) }
+}
+
+/// As [`record`], but made at no time: it is never stored.
+pub(crate) fn undated(
+    unique_identifier: ByteString,
+    attributes: impl IntoIterator<Item = Attribute>,
+) -> Record {
     Record {
         tenant: ByteString::from_static(NAMESPACE),
         service: ByteString::new(),
         unique_identifier,
-        sequence: clock.stamp(),
+        sequence: 0,
         version: 1,
         object_type: ObjectType::OpaqueObject,
-        attributes: Attributes::new(attributes.into_iter().chain(dates)),
+        attributes: Attributes::new(attributes),
         sealed: None,
         further_seals: Vec::new(),
         guard: Guard::default(),

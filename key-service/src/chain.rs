@@ -137,6 +137,8 @@ pub const POLICY_DIGEST: &str = "Policy Digest";
 pub const POLICY_SIGNER: &str = "Policy Signer";
 /// The bundle itself.
 pub const POLICY_BUNDLE: &str = "Policy Bundle";
+/// How the store of the Core stands to the bundle that is in force: `in force`, `another`, `missing`, `damaged`.
+pub const POLICY_STORED: &str = "Policy Stored";
 
 /// What the Unique Identifiers of Gateways begin with; the name in their certificates follows.
 pub const GATEWAY_PREFIX: &str = "gateway:";

@@ -12,7 +12,8 @@ use bytestring::ByteString;
 use governance::{Bundle, DEFAULT_POLICIES, Header, SCHEMA, parse_instant};
 use key_service::audit_log::SigningKey;
 use key_service::chain::{
-    POLICY_BUNDLE, POLICY_DATA_TYPE, POLICY_DIGEST, POLICY_OBJECT, POLICY_SIGNER, POLICY_VERSION, own_value,
+    POLICY_BUNDLE, POLICY_DATA_TYPE, POLICY_DIGEST, POLICY_OBJECT, POLICY_SIGNER, POLICY_STORED,
+    POLICY_VERSION, own_value,
 };
 use key_service::durable_files::{self, Readers};
 use key_service::port::SystemEntropy;
@@ -80,6 +81,22 @@ struct Told {
     digest: String,
     signer: String,
     bundle: String,
+    /// How the Core's store stands to it; `None`: the Core does not tell.
+    stored: Option<String>,
+}
+
+impl Told {
+    /// What is wrong with the Core's store, if anything is, and what helps.
+    fn problem(&self) -> Option<&'static str> {
+        Some(match self.stored.as_deref()? {
+            "in force" => return None,
+            "missing" => "it is missing in the Core's store: apply the newest bundle again",
+            "damaged" => {
+                "its record in the Core's store is damaged: restore it, or delete it and apply the newest bundle again"
+            }
+            _ => "the Core's store has another one: apply the newest bundle again",
+        })
+    }
 }
 
 /// `None` if no bundle is in force.
@@ -107,13 +124,24 @@ async fn told(operator: &Operator) -> Result<Option<Told>, Error> {
         digest: value(POLICY_DIGEST)?,
         signer: value(POLICY_SIGNER)?,
         bundle: value(POLICY_BUNDLE)?,
+        stored: own_value(attributes.iter(), POLICY_STORED).map(|value| value.to_string()),
     }))
 }
 
 async fn show(target: &Target, json: bool) -> Result<ExitCode, Error> {
-    match told(&Operator::of_target(target)?).await? {
-        Some(Told { version, digest, signer, bundle }) if json => {
-            let shown = json!({ "version": version, "digest": digest, "signer": signer, "bundle": bundle });
+    let told = told(&Operator::of_target(target)?).await?;
+    if let Some(problem) = told.as_ref().and_then(Told::problem) {
+        eprintln!("krypton: this policy is in force, and {problem}");
+    }
+    match told {
+        Some(Told { version, digest, signer, bundle, stored }) if json => {
+            let shown = json!({
+                "version": version,
+                "digest": digest,
+                "signer": signer,
+                "stored": stored,
+                "bundle": bundle,
+            });
             output::line(&shown.to_string());
         }
         Some(told) => {

@@ -13,7 +13,7 @@ use kmip_protocol::operation::{GetAttributesRequest, Request, Response};
 
 use crate::anchor::{Report, Standing};
 use crate::audit::fingerprint;
-use crate::chain::{self, Level};
+use crate::chain::{self, Level, REGION};
 use crate::profile::Role;
 use crate::seat::Seat;
 use crate::store::of_tenant;
@@ -31,11 +31,10 @@ pub(super) async fn handle(
     if seat.role != Role::Operator {
         return operations::handle(context, Request::GetAttributes(request)).await;
     }
-    let record = context.object(request.unique_identifier.as_ref()).await?;
-    if &*record.unique_identifier == POLICY_OBJECT {
-        let response = operations::handle(context, Request::GetAttributes(request)).await?;
-        return Ok(as_in_force(seat, response));
+    if context.resolve(request.unique_identifier.as_ref())? == POLICY_OBJECT {
+        return policy(seat, context, &request.attribute_references).await;
     }
+    let record = context.object(request.unique_identifier.as_ref()).await?;
     if wanted.is_empty() {
         return operations::handle(context, Request::GetAttributes(request)).await;
     }
@@ -50,26 +49,15 @@ pub(super) async fn handle(
     Ok(response)
 }
 
-/// What a response tells of the bundle in the store, as it is in force here; left out where none is. Whoever can write to the
-/// store can have it say anything.
-fn as_in_force(seat: &Seat, mut response: Response) -> Response {
-    if let Response::GetAttributes(response) = &mut response {
-        let told = seat.governance.told();
-        response.attributes.instances.retain_mut(|instance| match &instance.attribute {
-            Attribute::Custom(_) => {
-                let reference = instance.attribute.reference();
-                match told.iter().find(|attribute| attribute.reference() == reference) {
-                    Some(attribute) => {
-                        instance.attribute = attribute.clone();
-                        true
-                    }
-                    None => false,
-                }
-            }
-            _ => true,
-        });
-    }
-    response
+/// Tells of the policy what is in force here, whatever the store has, and how the store stands to it.
+async fn policy(
+    seat: &Seat,
+    context: &Context<'_>,
+    wanted: &[AttributeReference],
+) -> Result<Response, Fault> {
+    let stored = context.service.store.fetch(REGION, POLICY_OBJECT).await;
+    let told = seat.governance.told(stored)?.ok_or_else(Fault::object_not_found)?;
+    Ok(operations::get_attributes::tell(context, &told, wanted).await?.into())
 }
 
 fn computed_name(reference: &AttributeReference) -> Option<&'static str> {

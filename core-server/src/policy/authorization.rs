@@ -66,6 +66,10 @@ pub(crate) async fn before(seat: &Seat, context: &Context<'_>, request: &Request
     let unclassified = || Fault::permission_denied("the operation has no class that a policy could permit");
     match scope(seat.role, request.operation()).ok_or_else(unclassified)? {
         Scope::Unasked | Scope::Within(_) => Ok(()),
+        // The policy is there to be read as long as one is in force, whatever the store has.
+        Scope::Object(Action::Read) if seat.role == Role::Operator && is_of_policy(context, request) => {
+            authorize(seat, context, Action::Read, Resource::Region).map(drop)
+        }
         Scope::Object(action) => {
             let record = context.object(object(request)).await?;
             // It reads nothing: it has a root work, and closes the tenant that the root denies.
@@ -155,6 +159,10 @@ pub(crate) fn authorize_use(
 
 /// Of the ids of policies, in the audit log. The log has them all.
 const MAXIMUM_NOTED_CHARACTERS: usize = 256;
+
+fn is_of_policy(context: &Context<'_>, request: &Request) -> bool {
+    context.resolve(object(request)).is_ok_and(|identifier| identifier == POLICY_OBJECT)
+}
 
 /// Closing a tenant, a Gateway or a key for good.
 fn is_kill_switch(request: &Request, record: &Record) -> bool {

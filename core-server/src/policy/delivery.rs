@@ -7,7 +7,7 @@ use governance::{Bundle, Policies};
 use key_service::audit_log::VerifierKey;
 use key_service::chain::{
     POLICY_BUNDLE, POLICY_DATA_TYPE, POLICY_DIGEST, POLICY_GROUP, POLICY_OBJECT, POLICY_SIGNER,
-    POLICY_VERSION, own_attribute, own_value,
+    POLICY_STORED, POLICY_VERSION, own_attribute, own_value,
 };
 use key_service::context::Context;
 use key_service::fault::Fault;
@@ -74,15 +74,26 @@ async fn judge(
     Ok(())
 }
 
+/// What the store has as object of the policy, or why that cannot be told.
+type Stored = Result<Option<Arc<Record>>, StoreError>;
+
 /// The object of the policy, without any yet.
 pub(super) fn blank(clock: &dyn Clock) -> Record {
+    governed::record(POLICY_OBJECT.into(), attributes(), clock)
+}
+
+fn attributes() -> [Attribute; 2] {
     let group = Attribute::ObjectGroup(ByteString::from_static(POLICY_GROUP));
-    governed::record(POLICY_OBJECT.into(), [group, Attribute::OpaqueDataType(POLICY_DATA_TYPE)], clock)
+    [group, Attribute::OpaqueDataType(POLICY_DATA_TYPE)]
+}
+
+fn remove_bundle(record: &mut Record) {
+    record.attributes.instances.retain(|instance| !matches!(instance.attribute, Attribute::Custom(_)));
 }
 
 /// Puts a bundle into a record, and says what it is.
 pub(super) fn label(record: &mut Record, bundle: &Bundle) {
-    record.attributes.instances.retain(|instance| !matches!(instance.attribute, Attribute::Custom(_)));
+    remove_bundle(record);
     for attribute in told(&mark(bundle), &bundle.signer, &bundle.note) {
         record.add(attribute);
     }
@@ -125,11 +136,34 @@ async fn compile(text: &str, region: &str) -> Result<Policies, String> {
 }
 
 impl Governance {
-    /// What is in force, as the object of the policy tells it. Empty where no bundle is: whatever the store says.
-    pub(crate) fn told(&self) -> Vec<Attribute> {
+    /// The object of the policy as operators are told it: the bundle that is in force, and how what is `stored` stands to it. Whoever
+    /// can write to the store can have it say anything: where no bundle is in force, nothing is told of one. `None`: there is neither.
+    ///
+    /// # Errors
+    /// If the store does not answer, or what it has is damaged and no bundle is in force.
+    pub(crate) fn told(&self, stored: Stored) -> Result<Option<Record>, StoreError> {
         let in_force = self.in_force.load();
-        let Some(InForceBundle { mark, signer, note, .. }) = in_force.bundle() else { return Vec::new() };
-        told(mark, signer, note).into()
+        let Some(bundle) = in_force.bundle() else {
+            let without_any = |mut record: Record| {
+                remove_bundle(&mut record);
+                record
+            };
+            return Ok(stored?.map(|record| without_any(Record::clone(&record))));
+        };
+        let undated = || governed::undated(POLICY_OBJECT.into(), attributes());
+        let (mut record, standing) = match stored {
+            Ok(Some(record)) if is_record_of(bundle, &record) => (Record::clone(&record), "in force"),
+            Ok(Some(record)) => (Record::clone(&record), "another"),
+            Ok(None) => (undated(), "missing"),
+            Err(StoreError::Damaged(_)) => (undated(), "damaged"),
+            Err(error) => return Err(error),
+        };
+        remove_bundle(&mut record);
+        let stored = own_attribute(POLICY_STORED, standing);
+        told(&bundle.mark, &bundle.signer, &bundle.note).into_iter().chain([stored]).for_each(|attribute| {
+            record.add(attribute);
+        });
+        Ok(Some(record))
     }
 
     /// Puts the bundle of a record in force, unless a newer one is.

@@ -126,19 +126,28 @@ fn core_configuration(system: &System, store: &str, number: usize) -> PathBuf {
     path
 }
 
-fn add_tenant(system: &System, core: &Server, tenant: &str) {
+/// The operator's command line at a Core: what it prints, and what it says besides.
+fn krypton(system: &System, core: &Server, arguments: &[&str]) -> (String, String) {
     let pki = system.run().join("pki");
     let output = Command::new(program("krypton"))
+        .current_dir(system.run())
         .args(["--core", &core.address.to_string(), "--ca"])
         .arg(pki.join("ca.pem"))
         .arg("--cert")
         .arg(pki.join("clients/operator.pem"))
         .arg("--key")
         .arg(pki.join("clients/operator.key"))
-        .args(["tenant", "add", tenant, "--l1", &format!("software:{tenant}")])
+        .args(arguments)
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let [printed, said] =
+        [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    assert!(output.status.success(), "{arguments:?}: {said}");
+    (printed, said)
+}
+
+fn add_tenant(system: &System, core: &Server, tenant: &str) {
+    krypton(system, core, &["tenant", "add", tenant, "--l1", &format!("software:{tenant}")]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -301,6 +310,35 @@ async fn a_refusal_met_by_a_core_that_opens_the_tenant_closes_it_at_the_other() 
         Err(_) => Ok(()),
     })
     .await;
+}
+
+/// Somebody deletes the policy in the database that the Cores share.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_policy_whose_record_is_gone_is_shown_as_what_it_is() {
+    let region = Region::start();
+    let at = |core: usize, arguments: &[&str]| krypton(&region.system, &region.cores[core], arguments);
+    std::fs::write(region.system.run().join("all.cedar"), "permit (principal, action, resource);").unwrap();
+    let sign = ["policy", "sign", "all.cedar", "--policy-version", "3", "--out", "bundle"];
+    let key = ["--signing-key", "pki/policy/headquarters.key", "--region", "*"];
+    at(0, &[&sign[..], &key].concat());
+    at(0, &["policy", "apply", "bundle"]);
+    let shown = |core| {
+        let (printed, said) = at(core, &["--json", "policy", "show"]);
+        let told: serde_json::Value = serde_json::from_str(&printed).unwrap();
+        assert_eq!(told["version"], "3");
+        (told["stored"].as_str().unwrap().to_owned(), said)
+    };
+    assert_eq!([0, 1].map(shown), [0, 1].map(|_| ("in force".to_owned(), String::new())));
+    let delete = "DELETE FROM krypton_records WHERE unique_identifier = 'policy:bundle'";
+    region.postgres.sql(&region.database, delete);
+    for (stored, said) in [0, 1].map(shown) {
+        assert_eq!(stored, "missing");
+        assert!(said.contains("missing in the Core's store"), "{said}");
+    }
+    assert!(at(1, &["policy", "show"]).0.contains("permit (principal, action, resource);"));
+    // Applied again, the store is right again.
+    at(1, &["policy", "apply", "bundle"]);
+    assert_eq!(shown(0).0, "in force");
 }
 
 #[tokio::test(flavor = "multi_thread")]

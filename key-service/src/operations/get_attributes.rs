@@ -19,8 +19,19 @@ pub(super) async fn handle(
     request: GetAttributesRequest,
 ) -> Result<GetAttributesResponse, Fault> {
     let record = context.object(request.unique_identifier.as_ref()).await?;
-    let all = attributes(&record);
-    let wanted = &request.attribute_references;
+    tell(context, &record, &request.attribute_references).await
+}
+
+/// Tells the attributes that are wanted of an object; all that the client decodes where none is named.
+///
+/// # Errors
+/// If what has to be worked out for it cannot be.
+pub async fn tell(
+    context: &Context<'_>,
+    record: &Record,
+    wanted: &[AttributeReference],
+) -> Result<GetAttributesResponse, Fault> {
+    let all = attributes(record);
     // In the order asked for: some clients read the first one and no other.
     let mut instances = Vec::new();
     if wanted.is_empty() {
@@ -30,13 +41,13 @@ pub(super) async fn handle(
         for reference in wanted {
             match reference {
                 AttributeReference::Custom { vendor, name } if is_receipt(vendor, name) => {
-                    instances.extend(receipt(context, &record, vendor).await?);
+                    instances.extend(receipt(context, record, vendor).await?);
                 }
                 reference => instances.extend(take(&mut left, reference)),
             }
         }
     }
-    creation::tell_digests(context, &record, &mut instances).await?;
+    creation::tell_digests(context, record, &mut instances).await?;
     Ok(GetAttributesResponse {
         unique_identifier: record.unique_identifier.clone(),
         attributes: Attributes { instances, templates: Vec::new() },

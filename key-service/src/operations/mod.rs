@@ -18,7 +18,7 @@ mod encrypt;
 mod export;
 mod get;
 mod get_attribute_list;
-mod get_attributes;
+pub mod get_attributes;
 mod get_usage_allocation;
 mod hash;
 mod import;
