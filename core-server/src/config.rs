@@ -308,7 +308,7 @@ pub struct GatewaySettings {
     /// The services: `NAME` of any of the tenants, or `TENANT/NAME`. Default: all.
     #[serde(default)]
     pub services: Option<Vec<String>>,
-    /// What it may unwrap for one tenant. Default: as `[budget]` says.
+    /// What it may unwrap, wrap and bury for one tenant. Default: as `[budget]` says.
     #[serde(default)]
     pub budget: Option<BudgetSettings>,
 }

@@ -5,7 +5,7 @@
 //!
 //! * [`config`], [`server`]: what an operator writes, and the running Core.
 //! * [`profile`]: who may ask for what; [`seat`]: from a certificate to a role and what can be seen from there.
-//! * [`policy`]: what headquarters permits, asked in one place, and how much a Gateway may unwrap.
+//! * [`policy`]: what headquarters permits, asked in one place, and how much a Gateway may do.
 //! * [`chain`]: the objects; [`root`]: the L1s; [`anchor`]: how an L2 stands under several of them; `prober` and [`switch`]: whether they are still there, and what follows if not; [`vault`]: the unsealed keys; [`openings`]: those that are being opened; [`store`]: how rules see the store.
 //! * [`leases`]: how long Gateways may use what an L3 sealed, and how that is recalled; [`membership`], `following`: the same among several Cores.
 //! * [`tombstones`]: which objects of Gateways were destroyed.

@@ -32,6 +32,7 @@ pub struct Metrics {
     /// Denials that the log was spared.
     pub(crate) denials_left_out: Counter,
     over_budget: Family<GatewayLabels, Counter>,
+    over_wrap_budget: Family<GatewayLabels, Counter>,
     over_burial_budget: Family<GatewayLabels, Counter>,
     anchors: Family<StandingLabels, Gauge>,
     oldest_proof: Gauge,
@@ -148,6 +149,11 @@ impl Metrics {
             metrics.over_budget.clone(),
         );
         registry.register(
+            "wraps_over_budget",
+            "Wraps refused because the budget of the Gateway was spent",
+            metrics.over_wrap_budget.clone(),
+        );
+        registry.register(
             "tombstones_over_budget",
             "Tombstones put off because the budget of the Gateway was spent",
             metrics.over_burial_budget.clone(),
@@ -219,6 +225,7 @@ impl Metrics {
             denials: Family::default(),
             denials_left_out: Counter::default(),
             over_budget: Family::default(),
+            over_wrap_budget: Family::default(),
             over_burial_budget: Family::default(),
             anchors: Family::default(),
             oldest_proof: Gauge::default(),
@@ -254,6 +261,10 @@ impl Metrics {
     /// Names of Gateways come from the configuration: there are not many.
     pub(crate) fn over_budget(&self, gateway: &str) {
         self.over_budget.get_or_create(&GatewayLabels { gateway: gateway.to_owned() }).inc();
+    }
+
+    pub(crate) fn over_wrap_budget(&self, gateway: &str) {
+        self.over_wrap_budget.get_or_create(&GatewayLabels { gateway: gateway.to_owned() }).inc();
     }
 
     pub(crate) fn over_burial_budget(&self, gateway: &str) {

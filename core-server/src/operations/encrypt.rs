@@ -156,15 +156,16 @@ pub(super) async fn use_key<T>(
 
 /// Counts a use once, however often it has to be tried.
 fn meter(seat: &Seat, context: &Context<'_>, action: Action, key: &UnsealedKey) -> Result<(), Fault> {
+    let gateway = &context.principal.name;
     match action {
-        Action::Wrap => seat.meter.wrap(key.tenant()),
-        Action::Unwrap => {
-            let metered = seat.meter.unwrap(&context.principal.name, key.tenant());
-            return metered.inspect_err(|_| seat.metrics.over_budget(&context.principal.name));
+        Action::Wrap => {
+            seat.meter.wrap(gateway, key.tenant()).inspect_err(|_| seat.metrics.over_wrap_budget(gateway))
         }
-        _ => (),
+        Action::Unwrap => {
+            seat.meter.unwrap(gateway, key.tenant()).inspect_err(|_| seat.metrics.over_budget(gateway))
+        }
+        _ => Ok(()),
     }
-    Ok(())
 }
 
 /// Opens a cold key, after policy and record have been asked: the root of a tenant is not asked in vain.

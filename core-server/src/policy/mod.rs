@@ -2,7 +2,7 @@
 //!
 //! * [`Governance`]: what is in force; `authorization`: who asks what about which object; [`Authorized`]: the proof.
 //! * `delivery`: how bundles come into force, `watch`: also those that other Cores have taken.
-//! * [`budget`]: how much a Gateway may unwrap.
+//! * [`budget`]: how much a Gateway may unwrap, wrap and bury.
 //!
 //! A policy narrows what the restricted profile and the configuration allow, and widens nothing. What closes something for
 //! good, the kill switch, is never asked of it.

@@ -421,8 +421,40 @@ async fn a_bulk_theft_is_cut_off_and_others_are_not() {
     assert!((50..80).contains(&stolen), "{stolen}");
     let over = rig.metric(r#"krypton_core_unwraps_over_budget_total{gateway="both-gateway"}"#).await;
     assert_eq!(over, 300 - stolen);
-    // Neither its other tenant nor the other Gateway is touched; wraps are not counted.
+    // Neither its other tenant nor the other Gateway is touched; wraps have a budget of their own.
     assert_eq!(thief.unwrap(&globex.l3, &object(), &of_globex).await.unwrap(), b"other");
     assert_eq!(owner.unwrap(&acme.l3, &object(), &blob).await.unwrap(), b"the key");
     thief.wrap(&acme.l3, &object(), b"x").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_thief_wears_out_no_l3_and_others_go_on() {
+    let rotation = "rotation = { maximum_wraps = 100, check_interval_seconds = 0.05 }";
+    let budget = "budget = { wraps_per_second = 1, wrap_burst = 50 }";
+    let rig = Rig::start_with(&format!("{budget}\n{rotation}")).await;
+    let operator = rig.operator();
+    let (acme, globex) = (operator.provision("acme").await, operator.provision("globex").await);
+    let (thief, owner) = (rig.gateway("both-gateway"), rig.gateway("acme-gateway"));
+    let mut wrapped = 0;
+    for _ in 0..30 {
+        let requests: Vec<Request> = (0..10).map(|_| wrap(&acme.l3, &object(), b"x").into()).collect();
+        for answer in thief.batch(&requests).await {
+            match answer {
+                Ok(_) => wrapped += 1,
+                Err(refused) => {
+                    assert_eq!(refused.reason, ResultReason::ServerLimitExceeded);
+                    assert!(refused.message.contains("wrap budget"), "{}", refused.message);
+                }
+            }
+        }
+    }
+    // The burst, and what a slow machine adds by the second.
+    assert!((50..80).contains(&wrapped), "{wrapped}");
+    let over = rig.metric(r#"krypton_core_wraps_over_budget_total{gateway="both-gateway"}"#).await;
+    assert_eq!(over, 300 - wrapped);
+    // What was refused wears nothing out, and touches neither its other tenant, nor its unwraps, nor the other Gateway.
+    let blob = owner.wrap(&acme.l3, &object(), b"the key").await.unwrap();
+    assert_eq!(thief.unwrap(&acme.l3, &object(), &blob).await.unwrap(), b"the key");
+    thief.wrap(&globex.l3, &object(), b"x").await.unwrap();
+    assert_eq!(operator.state(&acme.l3).await, State::Active);
 }
