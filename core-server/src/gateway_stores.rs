@@ -11,7 +11,7 @@ use key_service::chain::{PASSING_STORE, STORE, VENDOR, gateway_object, store_of}
 use key_service::fault::Fault;
 use key_service::port::{Change, Clock, Store, StoreError};
 use key_service::record::Record;
-use kmip_protocol::attribute::{Attribute, CustomAttribute, CustomValue};
+use kmip_protocol::attribute::{Attribute, CustomValue};
 use kmip_protocol::enumeration::ResultReason;
 
 use crate::governed::NAMESPACE;
@@ -90,7 +90,7 @@ impl GatewayStores {
         changed.version += 1;
         let name = ByteString::from(format!("{STORE} {store}"));
         let value = CustomValue::DateTime(self.clock.now());
-        changed.add(Attribute::Custom(CustomAttribute { vendor: VENDOR.into(), name, value }));
+        changed.add(Attribute::custom(VENDOR, name, value));
         changed
     }
 

@@ -12,11 +12,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
-use key_service::chain::{self, SHRED_DONE, SHRED_REPORT, VENDOR};
+use key_service::chain::{self, SHRED_DONE, SHRED_REPORT};
 use key_service::guard::{Burial, guarded_by};
 use key_service::port::{Change, Sealer, SealerError, Store, StoreError};
 use key_service::record::Record;
-use kmip_protocol::attribute::{Attribute, Attributes, CustomAttribute, CustomValue};
+use kmip_protocol::attribute::{Attribute, Attributes};
 use kmip_protocol::enumeration::{ResultReason, ResultStatus, State};
 use kmip_protocol::identifier::UniqueIdentifier;
 use kmip_protocol::message::ResponseBatchItem;
@@ -418,11 +418,7 @@ impl Shredder {
 }
 
 fn report_attribute(report: &str) -> Attribute {
-    Attribute::Custom(CustomAttribute {
-        vendor: ByteString::from_static(VENDOR),
-        name: ByteString::from_static(SHRED_REPORT),
-        value: CustomValue::Text(ByteString::from(report)),
-    })
+    chain::own_attribute(SHRED_REPORT, report)
 }
 
 fn unavailable(error: StoreError) -> SealerError {

@@ -47,33 +47,33 @@ fn describe_names(record: &mut Record, certificate: &X509Certificate<'_>) {
         record.add(attribute);
     }
     let serial = certificate.raw_serial();
-    record.set(Attribute::X509CertificateIdentifier(X509CertificateIdentifier {
+    record.set(Attribute::X509CertificateIdentifier(Box::new(X509CertificateIdentifier {
         issuer_distinguished_name: Bytes::copy_from_slice(issuer.as_raw()),
         certificate_serial_number: der_integer(serial),
-    }));
-    record.set(Attribute::X509CertificateSubject(X509CertificateSubject {
+    })));
+    record.set(Attribute::X509CertificateSubject(Box::new(X509CertificateSubject {
         subject_distinguished_name: Bytes::copy_from_slice(subject.as_raw()),
         subject_alternative_names: Vec::new(),
-    }));
-    record.set(Attribute::X509CertificateIssuer(X509CertificateIssuer {
+    })));
+    record.set(Attribute::X509CertificateIssuer(Box::new(X509CertificateIssuer {
         issuer_distinguished_name: Bytes::copy_from_slice(issuer.as_raw()),
         issuer_alternative_names: Vec::new(),
-    }));
+    })));
     // The forms of 1.0, in text.
     let (subject, issuer) = (ByteString::from(subject.to_string()), ByteString::from(issuer.to_string()));
     let serial_number: String = serial.iter().map(|byte| format!("{byte:02x}")).collect();
-    record.set(Attribute::CertificateIdentifier(CertificateIdentifier {
+    record.set(Attribute::CertificateIdentifier(Box::new(CertificateIdentifier {
         issuer: issuer.clone(),
         serial_number: Some(ByteString::from(serial_number)),
-    }));
-    record.set(Attribute::CertificateSubject(CertificateSubject {
+    })));
+    record.set(Attribute::CertificateSubject(Box::new(CertificateSubject {
         distinguished_name: subject,
         alternative_names: Vec::new(),
-    }));
-    record.set(Attribute::CertificateIssuer(CertificateIssuer {
+    })));
+    record.set(Attribute::CertificateIssuer(Box::new(CertificateIssuer {
         distinguished_name: issuer,
         alternative_names: Vec::new(),
-    }));
+    })));
 }
 
 /// DER of an integer whose contents are given; real serial numbers have 20 bytes at most.

@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use bytestring::ByteString;
-use kmip_protocol::attribute::{Attribute, CustomAttribute, CustomValue};
+use kmip_protocol::attribute::{Attribute, CustomValue};
 use kmip_protocol::codec::Item;
 use kmip_protocol::enumeration::{CryptographicAlgorithm, ObjectType, OpaqueDataType};
 use kmip_protocol::version::V2_1;
@@ -52,8 +52,7 @@ pub mod computed {
 
 /// An attribute of the vendor krypton.
 pub fn vendor_attribute(name: &'static str, value: CustomValue) -> Attribute {
-    let vendor = ByteString::from_static(VENDOR);
-    Attribute::Custom(CustomAttribute { vendor, name: ByteString::from_static(name), value })
+    Attribute::custom(ByteString::from_static(VENDOR), ByteString::from_static(name), value)
 }
 
 /// Attribute Name of the attribute that holds the receipt of a Destroy or Revoke. It is made when it is asked for by name.
@@ -107,11 +106,7 @@ pub const SHRED_DONE: &str = "done";
 
 /// The attribute that marks a retired L3 version: the Gateways seal anew what hangs on it, so that it can be destroyed.
 pub fn shred_mark() -> Attribute {
-    Attribute::Custom(CustomAttribute {
-        vendor: ByteString::from_static(VENDOR),
-        name: ByteString::from_static(SHRED),
-        value: CustomValue::Boolean(true),
-    })
+    vendor_attribute(SHRED, CustomValue::Boolean(true))
 }
 
 /// Whether an L3 version is marked for shredding.
@@ -162,10 +157,8 @@ pub fn own_value<'a>(
     wanted: &str,
 ) -> Option<&'a ByteString> {
     attributes.into_iter().find_map(|attribute| match attribute {
-        Attribute::Custom(CustomAttribute { vendor, name, value: CustomValue::Text(value) })
-            if vendor == VENDOR && name == wanted =>
-        {
-            Some(value)
+        Attribute::Custom(custom) if custom.vendor == VENDOR && custom.name == wanted => {
+            custom.value.as_text()
         }
         _ => None,
     })

@@ -302,7 +302,7 @@ impl<'a> Context<'a> {
 
     /// Makes a new object when the item (or the whole batch, for Undo) has succeeded.
     pub fn insert(&mut self, record: Record) {
-        self.changes.push(Change::Insert(Arc::new(record)));
+        self.changes.push(Change::Insert(record.kept()));
     }
 
     /// Changes an object when the item (or the whole batch, for Undo) has succeeded. Bumps the version and the
@@ -321,11 +321,11 @@ impl<'a> Context<'a> {
             // The store never saw the earlier change: the two become one.
             Some(Change::Insert(earlier) | Change::Replace(earlier) | Change::Import(earlier)) => {
                 record.version = earlier.version;
-                *earlier = Arc::new(record);
+                *earlier = record.kept();
             }
             None => {
                 record.version += 1;
-                self.changes.push(Change::Replace(Arc::new(record)));
+                self.changes.push(Change::Replace(record.kept()));
             }
         }
     }

@@ -13,7 +13,7 @@ use kmip_protocol::mask::{CryptographicUsageMask, ProtectionStorageMask};
 use kmip_protocol::object::ManagedObject;
 use kmip_protocol::tag;
 use kmip_protocol::version::V2_1;
-use kmip_ttlv::{Limits, Reader, Writer};
+use kmip_ttlv::{Reader, Writer};
 
 use crate::attribute_rules;
 use crate::certificate;
@@ -22,7 +22,7 @@ use crate::crypto;
 use crate::fault::Fault;
 use crate::guard::Guard;
 use crate::lifecycle_dates;
-use crate::record::{Record, index_key};
+use crate::record::{RECORD_LIMITS, Record, index_key};
 
 /// Where the value of a new object comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,8 +76,8 @@ pub async fn draft(
         further_seals: Vec::new(),
         guard: Guard::default(),
     };
-    for attribute in attributes.iter().filter(|attribute| is_kept(attribute)) {
-        record.add(attribute_rules::as_kept(detach(attribute)?));
+    for attribute in detach_all(attributes.iter().filter(|attribute| is_kept(attribute)))? {
+        record.add(attribute_rules::as_kept(attribute));
     }
     complete(&mut record, origin, object, context)?;
     Ok(record)
@@ -142,8 +142,8 @@ pub async fn import(
         further_seals: Vec::new(),
         guard: Guard::default(),
     };
-    for attribute in attributes.iter().filter(|attribute| !is_field(attribute)) {
-        given.add(detach(attribute)?);
+    for attribute in detach_all(attributes.iter().filter(|attribute| !is_field(attribute)))? {
+        given.add(attribute);
     }
     let mut completed = given.clone();
     complete(&mut completed, Origin::Registered, object, context)?;
@@ -174,13 +174,18 @@ fn is_kept(attribute: &Attribute) -> bool {
 
 /// Copies an attribute out of the message that it came in, so that the record does not keep the message alive.
 pub fn detach(attribute: &Attribute) -> Result<Attribute, Fault> {
+    detach_all([attribute])?.next().ok_or_else(|| Fault::general_failure("lost attribute"))
+}
+
+/// As [`detach`]: the attributes share one copy of all.
+fn detach_all<'a>(
+    attributes: impl IntoIterator<Item = &'a Attribute>,
+) -> Result<impl Iterator<Item = Attribute>, Fault> {
     let mut writer = Writer::new();
-    Attributes::new([attribute.clone()]).write_record(&mut writer);
+    Attributes::new(attributes.into_iter().cloned()).write_record(&mut writer);
     let bytes = Bytes::copy_from_slice(writer.as_slice());
-    let mut copied = Attributes::read_record(&mut Reader::new(&bytes, Limits::default())?)?;
-    let Instance { attribute, .. } =
-        copied.instances.pop().ok_or_else(|| Fault::general_failure("lost attribute"))?;
-    Ok(attribute)
+    let copied = Attributes::read_record(&mut Reader::new(&bytes, RECORD_LIMITS)?)?;
+    Ok(copied.instances.into_iter().map(|instance| instance.attribute))
 }
 
 /// Object Groups of a new object at most: the vault is asked about each.
@@ -238,8 +243,8 @@ fn complete(
 ) -> Result<(), Fault> {
     let now = context.service.clock.now();
     if let ManagedObject::Template(template) = object {
-        for attribute in template.attributes.iter() {
-            record.add(detach(attribute)?);
+        for attribute in detach_all(template.attributes.iter())? {
+            record.add(attribute);
         }
         record.set(Attribute::InitialDate(now));
         record.set(Attribute::LastChangeDate(now));
@@ -255,7 +260,7 @@ fn complete(
     set_extraction(record);
     set_default(record, Attribute::CryptographicUsageMask(CryptographicUsageMask::default()));
     if origin == Origin::Generated {
-        set_default(record, Attribute::RandomNumberGenerator(generator()));
+        set_default(record, Attribute::RandomNumberGenerator(Box::new(generator())));
     }
     describe_value(record, object)
 }

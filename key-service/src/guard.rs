@@ -61,13 +61,14 @@ pub enum Burial {
 #[derive(Default)]
 pub struct Standing {
     verified: AtomicBool,
-    doubt: Option<SealerError>,
+    /// Boxed: few records are in doubt, and all of them have room for it.
+    doubt: Option<Box<SealerError>>,
 }
 
 impl Standing {
     /// Of a record that cannot be verified now, for this reason.
     pub fn doubtful(reason: SealerError) -> Self {
-        Self { verified: AtomicBool::new(false), doubt: Some(reason) }
+        Self { verified: AtomicBool::new(false), doubt: Some(Box::new(reason)) }
     }
 
     /// Whether exactly this record was found to be authentic.
@@ -82,7 +83,7 @@ impl Standing {
 
     /// Why the record cannot be verified now: nothing of it may be used or shown.
     pub fn doubt(&self) -> Option<&SealerError> {
-        self.doubt.as_ref()
+        self.doubt.as_deref()
     }
 }
 

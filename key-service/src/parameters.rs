@@ -18,7 +18,7 @@ pub fn chosen(record: &Record, requested: Option<&CryptographicParameters>) -> C
 /// The parameters that the key has been given.
 pub fn stored(record: &Record) -> impl Iterator<Item = &CryptographicParameters> {
     record.attributes.iter().filter_map(|attribute| match attribute {
-        Attribute::CryptographicParameters(parameters) => Some(parameters),
+        Attribute::CryptographicParameters(parameters) => Some(&**parameters),
         _ => None,
     })
 }

@@ -3,6 +3,8 @@
 //! A record is a TTLV structure of Krypton's own (tags of the extension range, see docs/STORAGE.md). It never holds a
 //! secret: only what a [`Sealer`](crate::port::Sealer) has sealed.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use bytestring::ByteString;
 use kmip_protocol::attribute::{Attribute, AttributeType, Attributes, Instance, Link};
@@ -92,12 +94,7 @@ impl Record {
     /// # Errors
     /// If the bytes are not a record.
     pub fn decode(bytes: &Bytes) -> Result<Self, Error> {
-        let limits = Limits {
-            message_bytes: MAXIMUM_RECORD_BYTES,
-            value_bytes: MAXIMUM_RECORD_BYTES,
-            ..Limits::default()
-        };
-        let mut reader = Reader::new(bytes, limits)?;
+        let mut reader = Reader::new(bytes, RECORD_LIMITS)?;
         let record = reader.structure(RECORD, |reader| {
             Ok::<_, Error>(Self {
                 tenant: reader.text(TENANT)?,
@@ -115,6 +112,12 @@ impl Record {
         })?;
         reader.finish()?;
         Ok(record)
+    }
+
+    /// The record as stores keep it: for long, and so without room for further attributes.
+    pub fn kept(mut self) -> Arc<Self> {
+        self.attributes.instances.shrink_to_fit();
+        Arc::new(self)
     }
 
     /// The state of the object; Templates and the like have none.
@@ -201,6 +204,10 @@ impl Record {
 
 /// A record's bytes are those of one message at most, and its attributes again as much.
 pub const MAXIMUM_RECORD_BYTES: usize = 4 << 20;
+
+/// What is taken of a record's bytes.
+pub(crate) const RECORD_LIMITS: Limits =
+    Limits { message_bytes: MAXIMUM_RECORD_BYTES, value_bytes: MAXIMUM_RECORD_BYTES, ..Limits::DEFAULT };
 
 /// The next seal, if there is one more.
 fn read_sealed(reader: &mut Reader<'_>) -> Result<Option<Sealed>, Error> {

@@ -134,6 +134,21 @@ primitive_items! {
     Interval: interval, interval, |value| value.0, Interval;
 }
 
+/// Keeps a large value apart from where it stands; the wire does not tell.
+impl<T: Item> Item for Box<T> {
+    fn read(reader: &mut Reader<'_>, tag: Tag, version: Version) -> Result<Self, Error> {
+        T::read(reader, tag, version).map(Self::new)
+    }
+
+    fn write(&self, writer: &mut Writer, tag: Tag, version: Version) {
+        T::write(self, writer, tag, version);
+    }
+
+    fn is_known(&self, version: Version) -> bool {
+        T::is_known(self, version)
+    }
+}
+
 impl Item for BigInteger {
     fn read(reader: &mut Reader<'_>, tag: Tag, _version: Version) -> Result<Self, Error> {
         let value = reader.big_integer(tag)?;

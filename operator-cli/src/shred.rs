@@ -6,9 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytestring::ByteString;
 use key_service::chain::{SHRED, SHRED_REPORT, VENDOR, is_to_be_shredded, shred_mark};
-use kmip_protocol::attribute::{
-    Attribute, AttributeReference, Attributes, CustomAttribute, CustomValue, RevocationReason,
-};
+use kmip_protocol::attribute::{Attribute, AttributeReference, Attributes, RevocationReason};
 use kmip_protocol::enumeration::{ResultReason, RevocationReasonCode, State};
 use kmip_protocol::identifier::UniqueIdentifier;
 use kmip_protocol::operation::{
@@ -199,11 +197,9 @@ async fn attributes(operator: &Operator, key: &Key) -> Result<Attributes, Error>
 /// What the Gateways report: one after the other.
 fn reports(attributes: &Attributes) -> String {
     let reports = attributes.iter().filter_map(|attribute| match attribute {
-        Attribute::Custom(CustomAttribute { vendor, name, value: CustomValue::Text(text) })
-            if vendor == VENDOR =>
-        {
-            let gateway = name.strip_prefix(SHRED_REPORT)?.trim_start();
-            Some(format!("{gateway}: {text}"))
+        Attribute::Custom(custom) if custom.vendor == VENDOR => {
+            let gateway = custom.name.strip_prefix(SHRED_REPORT)?.trim_start();
+            Some(format!("{gateway}: {}", custom.value.as_text()?))
         }
         _ => None,
     });

@@ -14,7 +14,7 @@ use key_service::context::Context;
 use key_service::fault::Fault;
 use key_service::port::Change;
 use key_service::record::Record;
-use kmip_protocol::attribute::{Attribute, Attributes, CustomAttribute, CustomValue};
+use kmip_protocol::attribute::{Attribute, Attributes, CustomValue};
 use kmip_protocol::enumeration::{ResultReason, State};
 use kmip_protocol::operation::{
     AddAttributeRequest, AddAttributeResponse, ModifyAttributeRequest, ModifyAttributeResponse,
@@ -71,18 +71,12 @@ async fn write(
 ) -> Result<(), Fault> {
     let name = report_name(context)?;
     let told = match &attributes.instances[..] {
-        [instance] => match &instance.attribute {
-            Attribute::Custom(CustomAttribute { vendor, name: told, value: CustomValue::Text(text) })
-                if vendor == VENDOR && told == agreed::SHRED_REPORT && is_presentable(text) =>
-            {
-                Some(text)
-            }
-            _ => None,
-        },
+        [instance] if is_named(&instance.attribute, agreed::SHRED_REPORT) => text_of(&instance.attribute),
         _ => None,
     };
     let not_allowed = "a Gateway writes its own report on shredding and nothing else";
-    let told = told.ok_or_else(|| Fault::permission_denied(not_allowed))?;
+    let is_told = told.filter(|text| is_presentable(text));
+    let told = is_told.ok_or_else(|| Fault::permission_denied(not_allowed))?;
     if !agreed::is_to_be_shredded(key.attributes.iter()) {
         return Err(Fault::wrong_state("the key is not marked to be shredded"));
     }
@@ -100,7 +94,7 @@ async fn write(
     let mut changed = key.clone();
     changed.attributes.instances.retain(|instance| !is_named(&instance.attribute, &name));
     let value = CustomValue::Text(ByteString::from(&**told));
-    changed.add(Attribute::Custom(CustomAttribute { vendor: VENDOR.into(), name, value }));
+    changed.add(Attribute::custom(VENDOR, name, value));
     changed.version += 1;
     Ok(seat.changes.commit(vec![Change::Replace(Arc::new(changed))]).await?)
 }
@@ -192,14 +186,7 @@ async fn stores_to_report(seat: &Seat, gateway: &str) -> Result<BTreeSet<ByteStr
 }
 
 fn report_of<'a>(key: &'a Record, name: &str) -> Option<&'a ByteString> {
-    key.attributes.iter().find_map(|attribute| match attribute {
-        Attribute::Custom(CustomAttribute { value: CustomValue::Text(text), .. })
-            if is_named(attribute, name) =>
-        {
-            Some(text)
-        }
-        _ => None,
-    })
+    key.attributes.iter().filter(|attribute| is_named(attribute, name)).find_map(text_of)
 }
 
 /// How many reports there are by a Gateway, for whichever store.
@@ -220,6 +207,13 @@ fn named(spoken_for: &str) -> ByteString {
 
 fn is_named(attribute: &Attribute, name: &str) -> bool {
     matches!(attribute, Attribute::Custom(custom) if custom.vendor == VENDOR && *custom.name == *name)
+}
+
+fn text_of(attribute: &Attribute) -> Option<&ByteString> {
+    match attribute {
+        Attribute::Custom(custom) => custom.value.as_text(),
+        _ => None,
+    }
 }
 
 /// Whose report an attribute is.

@@ -133,11 +133,7 @@ async fn nobody_sets_a_receipt() {
     let rig = Rig::start().await;
     let operator = rig.operator();
     let chain = operator.provision("acme").await;
-    let forged = Attribute::Custom(kmip_protocol::attribute::CustomAttribute {
-        vendor: ByteString::from_static(VENDOR),
-        name: ByteString::from_static(RECEIPT),
-        value: CustomValue::Text(ByteString::from_static("trust me")),
-    });
+    let forged = Attribute::custom(VENDOR, RECEIPT, CustomValue::Text("trust me".into()));
     let new_attribute = Attributes::new([forged]);
     let request = AddAttributeRequest { unique_identifier: named(&chain.l3), new_attribute };
     assert_eq!(operator.refused(request).await, ResultReason::AttributeReadOnly);

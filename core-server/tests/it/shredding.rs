@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use bytestring::ByteString;
 use key_service::chain::{SHRED, SHRED_REPORT, VENDOR, gateway_object, shred_mark};
-use kmip_protocol::attribute::{Attribute, AttributeReference, Attributes, CustomAttribute, CustomValue};
+use kmip_protocol::attribute::{Attribute, AttributeReference, Attributes, CustomValue};
 use kmip_protocol::enumeration::*;
 use kmip_protocol::operation::*;
 
@@ -17,7 +17,7 @@ fn report(text: &'static str) -> Attribute {
 
 fn named_report(name: &'static str, text: &'static str) -> Attribute {
     let [vendor, name, text] = [VENDOR, name, text].map(ByteString::from_static);
-    Attribute::Custom(CustomAttribute { vendor, name, value: CustomValue::Text(text) })
+    Attribute::custom(vendor, name, CustomValue::Text(text))
 }
 
 fn add(key: &ByteString, attribute: Attribute) -> AddAttributeRequest {

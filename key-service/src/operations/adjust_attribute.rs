@@ -1,6 +1,6 @@
 //! Adjust Attribute (6.1.3): increments, decrements or negates an attribute.
 
-use kmip_protocol::attribute::{Attribute, AttributeReference, AttributeType, CustomAttribute, CustomValue};
+use kmip_protocol::attribute::{Attribute, AttributeReference, AttributeType, CustomValue};
 use kmip_protocol::codec::{DateTime, Interval};
 use kmip_protocol::enumeration::{AdjustmentType, ResultReason};
 use kmip_protocol::operation::{AdjustAttributeRequest, AdjustAttributeResponse};
@@ -87,8 +87,7 @@ fn with_value(reference: &AttributeReference, value: CustomValue) -> Result<Attr
     let known = match reference {
         AttributeReference::Known(known) => *known,
         AttributeReference::Custom { vendor, name } => {
-            let (vendor, name) = (vendor.clone(), name.clone());
-            return Ok(Attribute::Custom(CustomAttribute { vendor, name, value }));
+            return Ok(Attribute::custom(vendor.clone(), name.clone(), value));
         }
     };
     match (known, value) {

@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 use kmip_protocol::attribute::{
-    Attribute, AttributeReference, AttributeType, Attributes, CustomAttribute, CustomValue, Instance,
+    Attribute, AttributeReference, AttributeType, Attributes, CustomValue, Instance,
 };
 use kmip_protocol::enumeration::State;
 use kmip_protocol::operation::{GetAttributesRequest, GetAttributesResponse};
@@ -66,11 +66,7 @@ async fn receipt(context: &Context<'_>, record: &Record, vendor: &str) -> Result
     }
     let receipt = context.service.audit.receipt(&record.tenant, &record.unique_identifier).await?;
     let attribute = receipt.map(|receipt| {
-        Attribute::Custom(CustomAttribute {
-            vendor: ByteString::from(vendor),
-            name: ByteString::from_static(RECEIPT),
-            value: CustomValue::Text(receipt),
-        })
+        Attribute::custom(vendor, ByteString::from_static(RECEIPT), CustomValue::Text(receipt))
     });
     Ok(Attributes::new(attribute).instances.pop())
 }

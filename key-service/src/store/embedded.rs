@@ -36,7 +36,7 @@ use writer::{Request, Writer};
 pub struct EmbeddedLimits {
     /// Memory for pages of the file. Default: 256 MiB.
     pub page_cache_bytes: usize,
-    /// Bytes of records, as stored, that are kept decoded; they take about eight times as much. Default: 64 MiB.
+    /// Bytes of records, as stored, that are kept decoded; they take about three times as much. Default: 64 MiB.
     pub record_cache_bytes: usize,
     /// Commits that may wait; further ones wait to be let in. Default: 1024.
     pub waiting_commits: usize,

@@ -25,8 +25,8 @@ use crate::record::Record;
 pub struct MemoryLimits {
     /// Records, destroyed ones included. Default: 10 million.
     pub maximum_records: u64,
-    /// Bytes of the records as [`Record::encode`] writes them; the process needs about eight times as much. Inserts
-    /// are refused from here on; changes of existing records may use 1/16 more, so that a full store can still
+    /// Bytes of the records as [`Record::encode`] writes them; with its indexes the process needs about five times as much.
+    /// Inserts are refused from here on; changes of existing records may use 1/16 more, so that a full store can still
     /// revoke and destroy. Default: 8 GiB.
     pub maximum_bytes: u64,
 }

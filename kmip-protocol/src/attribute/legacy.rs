@@ -65,13 +65,12 @@ mod tests {
     use bytestring::ByteString;
 
     use super::*;
-    use crate::attribute::CustomAttribute;
     use crate::enumeration::CertificateType;
     use crate::version::{SUPPORTED, V2_0};
 
     fn custom(vendor: &'static str, value: CustomValue) -> Attribute {
         let [vendor, name] = [vendor, "name"].map(ByteString::from_static);
-        Attribute::Custom(CustomAttribute { vendor, name, value })
+        Attribute::custom(vendor, name, value)
     }
 
     #[test]

@@ -101,7 +101,7 @@ macro_rules! attributes {
             )*
         }
 
-        /// An attribute and its value.
+        /// An attribute and its value. Large values are boxed: see [`Instance`].
         #[derive(Debug, Clone, PartialEq)]
         pub enum Attribute {
             $(
@@ -109,7 +109,7 @@ macro_rules! attributes {
                 $name($type),
             )*
             /// Custom (1.x) or vendor (2.x) attribute.
-            Custom(CustomAttribute),
+            Custom(Box<CustomAttribute>),
         }
 
         /// The table of attributes.
@@ -184,10 +184,10 @@ attributes! {
     ActivationDate: DateTime = ACTIVATION_DATE "Activation Date" [V1_0] Single Either PreActive Never;
     AlternativeName: AlternativeName = ALTERNATIVE_NAME "Alternative Name" [V1_2] Multiple Client Always Always;
     AlwaysSensitive: bool = ALWAYS_SENSITIVE "Always Sensitive" [V1_4] Single Server Never Never;
-    ApplicationSpecificInformation: ApplicationSpecificInformation = APPLICATION_SPECIFIC_INFORMATION "Application Specific Information" [V1_0] Multiple Either Always Always;
+    ApplicationSpecificInformation: Box<ApplicationSpecificInformation> = APPLICATION_SPECIFIC_INFORMATION "Application Specific Information" [V1_0] Multiple Either Always Always;
     ArchiveDate: DateTime = ARCHIVE_DATE "Archive Date" [V1_0] Single Server Never Never;
-    CertificateIdentifier: CertificateIdentifier = CERTIFICATE_IDENTIFIER "Certificate Identifier" [V1_0, V1_4] Single Server Never Never;
-    CertificateIssuer: CertificateIssuer = CERTIFICATE_ISSUER "Certificate Issuer" [V1_0, V1_4] Single Server Never Never;
+    CertificateIdentifier: Box<CertificateIdentifier> = CERTIFICATE_IDENTIFIER "Certificate Identifier" [V1_0, V1_4] Single Server Never Never;
+    CertificateIssuer: Box<CertificateIssuer> = CERTIFICATE_ISSUER "Certificate Issuer" [V1_0, V1_4] Single Server Never Never;
     CertificateIssuerC: ByteString = CERTIFICATE_ISSUER_C "Certificate Issuer C" [V2_0] Multiple Server Never Never;
     CertificateIssuerCn: ByteString = CERTIFICATE_ISSUER_CN "Certificate Issuer CN" [V2_0] Multiple Server Never Never;
     CertificateIssuerDc: ByteString = CERTIFICATE_ISSUER_DC "Certificate Issuer DC" [V2_0] Multiple Server Never Never;
@@ -201,7 +201,7 @@ attributes! {
     CertificateIssuerTitle: ByteString = CERTIFICATE_ISSUER_TITLE "Certificate Issuer Title" [V2_0] Multiple Server Never Never;
     CertificateIssuerUid: ByteString = CERTIFICATE_ISSUER_UID "Certificate Issuer UID" [V2_0] Multiple Server Never Never;
     CertificateLength: i32 = CERTIFICATE_LENGTH "Certificate Length" [V1_1] Single Server Never Never;
-    CertificateSubject: CertificateSubject = CERTIFICATE_SUBJECT "Certificate Subject" [V1_0, V1_4] Single Server Never Never;
+    CertificateSubject: Box<CertificateSubject> = CERTIFICATE_SUBJECT "Certificate Subject" [V1_0, V1_4] Single Server Never Never;
     CertificateSubjectC: ByteString = CERTIFICATE_SUBJECT_C "Certificate Subject C" [V2_0] Multiple Server Never Never;
     CertificateSubjectCn: ByteString = CERTIFICATE_SUBJECT_CN "Certificate Subject CN" [V2_0] Multiple Server Never Never;
     CertificateSubjectDc: ByteString = CERTIFICATE_SUBJECT_DC "Certificate Subject DC" [V2_0] Multiple Server Never Never;
@@ -222,7 +222,7 @@ attributes! {
     CryptographicAlgorithm: CryptographicAlgorithm = CRYPTOGRAPHIC_ALGORITHM "Cryptographic Algorithm" [V1_0] Single Server Never Never;
     CryptographicDomainParameters: CryptographicDomainParameters = CRYPTOGRAPHIC_DOMAIN_PARAMETERS "Cryptographic Domain Parameters" [V1_0] Single Client Never Never;
     CryptographicLength: i32 = CRYPTOGRAPHIC_LENGTH "Cryptographic Length" [V1_0] Single Server Never Never;
-    CryptographicParameters: CryptographicParameters = CRYPTOGRAPHIC_PARAMETERS "Cryptographic Parameters" [V1_0] Multiple Client Always Always;
+    CryptographicParameters: Box<CryptographicParameters> = CRYPTOGRAPHIC_PARAMETERS "Cryptographic Parameters" [V1_0] Multiple Client Always Always;
     CryptographicUsageMask: CryptographicUsageMask = CRYPTOGRAPHIC_USAGE_MASK "Cryptographic Usage Mask" [V1_0] Single Either Never Never;
     DeactivationDate: DateTime = DEACTIVATION_DATE "Deactivation Date" [V1_0] Single Either UntilDeactivated Never;
     Description: ByteString = DESCRIPTION "Description" [V1_4] Single Either Always Always;
@@ -253,7 +253,7 @@ attributes! {
     ProtectionPeriod: Interval = PROTECTION_PERIOD "Protection Period" [V2_0] Single Client Always Always;
     ProtectionStorageMask: ProtectionStorageMask = PROTECTION_STORAGE_MASK "Protection Storage Mask" [V2_0] Single Server Never Never;
     QuantumSafe: bool = QUANTUM_SAFE "Quantum Safe" [V2_0] Single Client Always Always;
-    RandomNumberGenerator: RngParameters = RANDOM_NUMBER_GENERATOR "Random Number Generator" [V1_3] Single Either Never Never;
+    RandomNumberGenerator: Box<RngParameters> = RANDOM_NUMBER_GENERATOR "Random Number Generator" [V1_3] Single Either Never Never;
     RevocationReason: RevocationReason = REVOCATION_REASON "Revocation Reason" [V1_0] Single Server Never Never;
     RotateAutomatic: bool = ROTATE_AUTOMATIC "Rotate Automatic" [V2_1] Single Either Never Never;
     RotateDate: DateTime = ROTATE_DATE "Rotate Date" [V2_1] Single Server Never Never;
@@ -267,9 +267,9 @@ attributes! {
     State: State = STATE "State" [V1_0] Single Server Never Never;
     UniqueIdentifier: ByteString = UNIQUE_IDENTIFIER "Unique Identifier" [V1_0] Single Server Never Never;
     UsageLimits: UsageLimits = USAGE_LIMITS "Usage Limits" [V1_0] Single Either Always Always;
-    X509CertificateIdentifier: X509CertificateIdentifier = X_509_CERTIFICATE_IDENTIFIER "X.509 Certificate Identifier" [V1_1] Single Server Never Never;
-    X509CertificateIssuer: X509CertificateIssuer = X_509_CERTIFICATE_ISSUER "X.509 Certificate Issuer" [V1_1] Single Server Never Never;
-    X509CertificateSubject: X509CertificateSubject = X_509_CERTIFICATE_SUBJECT "X.509 Certificate Subject" [V1_1] Single Server Never Never;
+    X509CertificateIdentifier: Box<X509CertificateIdentifier> = X_509_CERTIFICATE_IDENTIFIER "X.509 Certificate Identifier" [V1_1] Single Server Never Never;
+    X509CertificateIssuer: Box<X509CertificateIssuer> = X_509_CERTIFICATE_ISSUER "X.509 Certificate Issuer" [V1_1] Single Server Never Never;
+    X509CertificateSubject: Box<X509CertificateSubject> = X_509_CERTIFICATE_SUBJECT "X.509 Certificate Subject" [V1_1] Single Server Never Never;
 }
 
 impl AttributeType {
@@ -285,6 +285,11 @@ impl AttributeType {
 }
 
 impl Attribute {
+    /// A custom attribute.
+    pub fn custom(vendor: impl Into<ByteString>, name: impl Into<ByteString>, value: CustomValue) -> Self {
+        Self::Custom(Box::new(CustomAttribute { vendor: vendor.into(), name: name.into(), value }))
+    }
+
     /// What refers to this attribute.
     pub fn reference(&self) -> AttributeReference {
         match self {

@@ -4,7 +4,7 @@
 use bytestring::ByteString;
 use kmip_ttlv::{Error, ErrorKind, Reader, Tag, Writer};
 
-use super::{Attribute, AttributeReference, AttributeType, CustomAttribute, CustomValue, Name};
+use super::{Attribute, AttributeReference, AttributeType, CustomValue, Name};
 use crate::codec::{Item, skip_extension};
 use crate::tag;
 use crate::version::{AT_REST, Version};
@@ -17,6 +17,10 @@ pub struct Instance {
     /// The attribute.
     pub attribute: Attribute,
 }
+
+/// One line of a processor's cache: a server keeps some 25 of these for each of millions of objects, and whoever looks
+/// for an attribute runs through them.
+const _: () = assert!(size_of::<Instance>() <= 64, "box what is larger in the table of attributes");
 
 /// A list of attributes in a message, or of an object.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -223,7 +227,8 @@ impl Attributes {
     /// Reads what [`write_record`](Self::write_record) wrote.
     pub fn read_record(reader: &mut Reader<'_>) -> Result<Self, Error> {
         reader.structure(tag::ATTRIBUTES, |reader| {
-            let mut attributes = Self::default();
+            let instances = Vec::with_capacity(instances_ahead(reader)?);
+            let mut attributes = Self { instances, templates: Vec::new() };
             while let Some(next) = reader.peek_tag()? {
                 match next {
                     tag::ATTRIBUTE => attributes.instances.push(read_attribute(reader, AT_REST)?),
@@ -242,6 +247,17 @@ impl Attributes {
             Ok(attributes)
         })
     }
+}
+
+/// How many instances a record has left: the list of them is kept long, so it is given no more room than it needs.
+fn instances_ahead(reader: &Reader<'_>) -> Result<usize, Error> {
+    let mut ahead = reader.clone();
+    let mut instances = 0;
+    while let Some(next) = ahead.peek_tag()? {
+        instances += usize::from(next != tag::ATTRIBUTE_INDEX);
+        ahead.skip()?;
+    }
+    Ok(instances)
 }
 
 /// Writes an attribute as 2.x does.
@@ -264,10 +280,7 @@ fn read_attribute(reader: &mut Reader<'_>, version: Version) -> Result<Instance,
             let vendor = reader.text(tag::VENDOR_IDENTIFICATION)?;
             let name = reader.text(tag::ATTRIBUTE_NAME)?;
             let value = CustomValue::read(reader, tag::ATTRIBUTE_VALUE, version)?;
-            return Ok(Instance {
-                index: None,
-                attribute: Attribute::Custom(CustomAttribute { vendor, name, value }),
-            });
+            return Ok(Instance { index: None, attribute: Attribute::custom(vendor, name, value) });
         }
         let unknown = reader.error(ErrorKind::InvalidValue);
         let name: ByteString = reader.text(tag::ATTRIBUTE_NAME)?;
@@ -280,7 +293,7 @@ fn read_attribute(reader: &mut Reader<'_>, version: Version) -> Result<Instance,
             AttributeReference::Custom { vendor, .. } if vendor.is_empty() => return Err(unknown),
             AttributeReference::Custom { vendor, name } => {
                 let value = CustomValue::read(reader, tag::ATTRIBUTE_VALUE, version)?;
-                Attribute::Custom(CustomAttribute { vendor, name, value })
+                Attribute::custom(vendor, name, value)
             }
         };
         Ok(Instance { index, attribute })

@@ -253,6 +253,16 @@ pub enum CustomValue {
     Structure(Bytes),
 }
 
+impl CustomValue {
+    /// The text, if it is one.
+    pub fn as_text(&self) -> Option<&ByteString> {
+        match self {
+            Self::Text(text) => Some(text),
+            _ => None,
+        }
+    }
+}
+
 impl Item for CustomValue {
     fn read(reader: &mut Reader<'_>, tag: Tag, version: Version) -> Result<Self, Error> {
         let Some(header) = reader.peek()? else {

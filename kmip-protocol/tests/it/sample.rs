@@ -111,6 +111,12 @@ impl<T: Sample> Sample for Option<T> {
     }
 }
 
+impl<T: Sample> Sample for Box<T> {
+    fn sample(entropy: &mut Entropy<'_>) -> Self {
+        Self::new(T::sample(entropy))
+    }
+}
+
 impl<T: Sample> Sample for Vec<T> {
     fn sample(entropy: &mut Entropy<'_>) -> Self {
         (0..entropy.below(4)).map(|_| T::sample(entropy)).collect()
@@ -267,7 +273,7 @@ fn custom(entropy: &mut Entropy<'_>) -> Attribute {
         3 => ByteString::from_static("State"),
         _ => Sample::sample(entropy),
     };
-    Attribute::Custom(CustomAttribute { vendor, name, value: Sample::sample(entropy) })
+    Attribute::custom(vendor, name, Sample::sample(entropy))
 }
 
 /// Items that are no structures.

@@ -2,9 +2,7 @@
 
 use bytestring::ByteString;
 use kmip_protocol::Version;
-use kmip_protocol::attribute::{
-    Attribute, AttributeReference, AttributeType, Attributes, CustomAttribute, CustomValue,
-};
+use kmip_protocol::attribute::{Attribute, AttributeReference, AttributeType, Attributes, CustomValue};
 use kmip_protocol::codec::Secret;
 use kmip_protocol::enumeration::{
     CryptographicAlgorithm, KeyFormatType, ObjectType, OpaqueDataType, ResultReason, SecretDataType,
@@ -27,7 +25,7 @@ async fn server_with_key(legacy_attribute_clients: &[&str]) -> (Server, ByteStri
     let server = Server::with(ServiceSettings { legacy_attribute_clients, ..ServiceSettings::default() });
     let custom = |name, value| {
         let [vendor, name] = ["x", name].map(ByteString::from_static);
-        Attribute::Custom(CustomAttribute { vendor, name, value })
+        Attribute::custom(vendor, name, value)
     };
     let mut attributes = active(Mask::ENCRYPT);
     attributes.push(custom("text", CustomValue::Text(ByteString::from_static("text"))));

@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 use kmip_protocol::attribute::{
-    Attribute, AttributeReference, AttributeType, Attributes, CustomAttribute, CustomValue, UsageLimits,
+    Attribute, AttributeReference, AttributeType, Attributes, CustomValue, UsageLimits,
 };
 use kmip_protocol::codec::DateTime;
 use kmip_protocol::enumeration::{
@@ -63,8 +63,7 @@ async fn allocations_use_up_the_limits() {
 }
 
 fn custom(value: CustomValue) -> Attribute {
-    let (vendor, name) = (ByteString::from_static("x"), ByteString::from_static("count"));
-    Attribute::Custom(CustomAttribute { vendor, name, value })
+    Attribute::custom("x", "count", value)
 }
 
 #[tokio::test]

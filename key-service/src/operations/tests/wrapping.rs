@@ -30,7 +30,7 @@ fn key_wrap() -> CryptographicParameters {
 
 async fn kek(server: &Server) -> bytestring::ByteString {
     let mask = active(Mask::WRAP_KEY | Mask::UNWRAP_KEY);
-    let attributes = [mask, vec![Attribute::CryptographicParameters(key_wrap())]].concat();
+    let attributes = [mask, vec![Attribute::CryptographicParameters(key_wrap().into())]].concat();
     server.register(symmetric_key(CryptographicAlgorithm::Aes, &KEK), attributes).await
 }
 
@@ -149,7 +149,7 @@ async fn rsa_wraps_and_unwraps() {
                 Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Rsa),
                 Attribute::CryptographicLength(1024),
                 Attribute::ActivationDate(DateTime(BEGINNING - 1)),
-                Attribute::CryptographicParameters(oaep.clone()),
+                Attribute::CryptographicParameters(oaep.clone().into()),
             ]),
             private_key_attributes: Attributes::new([Attribute::CryptographicUsageMask(Mask::UNWRAP_KEY)]),
             public_key_attributes: Attributes::new([Attribute::CryptographicUsageMask(Mask::WRAP_KEY)]),

@@ -62,7 +62,7 @@ const SLOT_BYTES: usize = 256;
 const LARGEST_DIVISOR: usize = 4;
 
 impl Cache {
-    /// A cache of about so many bytes of encoded records; decoded ones take about eight times as much.
+    /// A cache of about so many bytes of encoded records; decoded ones take about three times as much.
     pub(super) fn new(bytes: usize) -> Self {
         Self {
             hasher: RandomState::new(),
