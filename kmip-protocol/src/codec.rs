@@ -168,8 +168,7 @@ macro_rules! enumeration_item {
                 tag: kmip_ttlv::Tag,
                 _version: $crate::version::Version,
             ) -> Result<Self, kmip_ttlv::Error> {
-                let unknown = reader.error(kmip_ttlv::ErrorKind::InvalidValue);
-                Self::from_value(reader.enumeration(tag)?).ok_or(unknown)
+                reader.known_enumeration(tag, Self::from_value)
             }
 
             fn write(

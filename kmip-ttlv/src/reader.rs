@@ -6,7 +6,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use nom::IResult;
 use nom::Parser;
-use nom::number::complete::{be_i32, be_i64, be_u32, be_u64};
+use nom::bytes::complete::take;
 
 use crate::item::{HEADER_BYTES, padded};
 use crate::{Error, ErrorKind, Header, ItemType, Limits, Tag};
@@ -25,6 +25,12 @@ pub struct Reader<'a> {
     depth: usize,
     items_left: usize,
     limits: Limits,
+}
+
+/// Where a reader stands in its structure.
+struct Place {
+    position: usize,
+    items_left: usize,
 }
 
 impl<'a> Reader<'a> {
@@ -81,12 +87,12 @@ impl<'a> Reader<'a> {
     /// # Errors
     /// The item is missing, has another tag or type, or is malformed; so for all methods below.
     pub fn integer(&mut self, tag: Tag) -> Result<i32, Error> {
-        self.number(tag, ItemType::Integer, be_i32)
+        self.number(tag, ItemType::Integer, i32::from_be_bytes)
     }
 
     /// Reads a Long Integer.
     pub fn long_integer(&mut self, tag: Tag) -> Result<i64, Error> {
-        self.number(tag, ItemType::LongInteger, be_i64)
+        self.number(tag, ItemType::LongInteger, i64::from_be_bytes)
     }
 
     /// Reads a Big Integer: two's complement, big-endian, a positive multiple of 8 bytes.
@@ -96,13 +102,27 @@ impl<'a> Reader<'a> {
 
     /// Reads an Enumeration.
     pub fn enumeration(&mut self, tag: Tag) -> Result<u32, Error> {
-        self.number(tag, ItemType::Enumeration, be_u32)
+        self.number(tag, ItemType::Enumeration, u32::from_be_bytes)
+    }
+
+    /// Reads an Enumeration as what `known` takes its number for.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidValue`] for a number that is not known.
+    pub fn known_enumeration<T>(
+        &mut self,
+        tag: Tag,
+        known: impl FnOnce(u32) -> Option<T>,
+    ) -> Result<T, Error> {
+        let before = self.place();
+        let number = self.enumeration(tag)?;
+        known(number).ok_or_else(|| self.back_to(before, tag, ErrorKind::InvalidValue))
     }
 
     /// Reads a Boolean.
     pub fn boolean(&mut self, tag: Tag) -> Result<bool, Error> {
-        let before = self.clone();
-        match self.number(tag, ItemType::Boolean, be_u64)? {
+        let before = self.place();
+        match self.number(tag, ItemType::Boolean, u64::from_be_bytes)? {
             0 => Ok(false),
             1 => Ok(true),
             _ => Err(self.back_to(before, tag, ErrorKind::InvalidBoolean)),
@@ -111,7 +131,7 @@ impl<'a> Reader<'a> {
 
     /// Reads a Text String.
     pub fn text_string(&mut self, tag: Tag) -> Result<&'a str, Error> {
-        let before = self.clone();
+        let before = self.place();
         let value = self.value(tag, ItemType::TextString)?;
         std::str::from_utf8(value).map_err(|_| self.back_to(before, tag, ErrorKind::InvalidUtf8))
     }
@@ -123,17 +143,17 @@ impl<'a> Reader<'a> {
 
     /// Reads a Date-Time, in seconds since 1970.
     pub fn date_time(&mut self, tag: Tag) -> Result<i64, Error> {
-        self.number(tag, ItemType::DateTime, be_i64)
+        self.number(tag, ItemType::DateTime, i64::from_be_bytes)
     }
 
     /// Reads an Interval, in seconds.
     pub fn interval(&mut self, tag: Tag) -> Result<u32, Error> {
-        self.number(tag, ItemType::Interval, be_u32)
+        self.number(tag, ItemType::Interval, u32::from_be_bytes)
     }
 
     /// Reads a Date-Time Extended, in microseconds since 1970.
     pub fn date_time_extended(&mut self, tag: Tag) -> Result<i64, Error> {
-        self.number(tag, ItemType::DateTimeExtended, be_i64)
+        self.number(tag, ItemType::DateTimeExtended, i64::from_be_bytes)
     }
 
     /// Reads a Text String as a share of the source, without a copy.
@@ -187,10 +207,17 @@ impl<'a> Reader<'a> {
 
     /// Passes over the next item. What a structure holds is not looked at.
     pub fn skip(&mut self) -> Result<(), Error> {
-        match self.peek()? {
-            Some(header) => self.consume(&header).map(|_| ()),
+        match self.pass_over()? {
+            Some(_) => Ok(()),
             None => Err(self.error_without_tag(ErrorKind::Truncated)),
         }
+    }
+
+    /// As [`skip`](Self::skip), and tells the tag of what it passed over: none at the end of the structure.
+    pub fn pass_over(&mut self) -> Result<Option<Tag>, Error> {
+        let Some(header) = self.peek()? else { return Ok(None) };
+        self.consume(&header)?;
+        Ok(Some(header.tag))
     }
 
     /// Checks that nothing is left.
@@ -258,7 +285,10 @@ impl<'a> Reader<'a> {
         let value_end = value_start + header.length;
         let item_end = value_start + padded(header.length);
         let source: &'a [u8] = self.source;
-        if source[value_end..item_end].iter().any(|byte| *byte != 0) {
+        // All padding is in the last word. An item without a value has none, and its header for a last word.
+        let padding = (1 << ((item_end - value_end) * 8)) - 1;
+        let (_, last) = array(&source[item_end - HEADER_BYTES..]).expect("an item has a header");
+        if u64::from_be_bytes(last) & padding != 0 {
             return Err(self.error(ErrorKind::NonZeroPadding));
         }
         self.items_left -= 1;
@@ -271,15 +301,15 @@ impl<'a> Reader<'a> {
         self.consume(&header)
     }
 
-    fn number<T>(
+    fn number<T, const BYTES: usize>(
         &mut self,
         tag: Tag,
         item_type: ItemType,
-        primitive: impl Fn(&'a [u8]) -> IResult<&'a [u8], T, ()>,
+        from_bytes: impl FnOnce([u8; BYTES]) -> T,
     ) -> Result<T, Error> {
         let value = self.value(tag, item_type)?;
-        let (_, number) = primitive(value).expect("peek has checked the length against the type");
-        Ok(number)
+        let (_, bytes) = array(value).expect("peek has checked the length against the type");
+        Ok(from_bytes(bytes))
     }
 
     /// A reader of the inside of the structure that comes next; the outside still stands before it.
@@ -298,8 +328,12 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn back_to(&mut self, before: Self, tag: Tag, kind: ErrorKind) -> Error {
-        *self = before;
+    fn place(&self) -> Place {
+        Place { position: self.position, items_left: self.items_left }
+    }
+
+    fn back_to(&mut self, before: Place, tag: Tag, kind: ErrorKind) -> Error {
+        (self.position, self.items_left) = (before.position, before.items_left);
         Error { kind, offset: self.offset(), tag: Some(tag) }
     }
 
@@ -373,5 +407,10 @@ pub fn message_length(first_bytes: &[u8; HEADER_BYTES], limits: &Limits) -> Resu
 /// Tag, number of the type, declared length: read as one number, which is the fastest way to take it apart.
 fn header(input: &[u8]) -> IResult<&[u8], (Tag, u8, usize), ()> {
     let take_apart = |word: u64| (Tag::new((word >> 40) as u32), (word >> 32) as u8, word as u32 as usize);
-    be_u64.map(take_apart).parse(input)
+    array.map(u64::from_be_bytes).map(take_apart).parse(input)
+}
+
+/// As many bytes, in one load: nom's own numbers are put together byte by byte.
+fn array<const BYTES: usize>(input: &[u8]) -> IResult<&[u8], [u8; BYTES], ()> {
+    take(BYTES).map(|bytes: &[u8]| *bytes.first_chunk().expect("it takes as many")).parse(input)
 }

@@ -125,15 +125,20 @@ macro_rules! attributes {
         },)*];
 
         impl AttributeType {
-            /// Reads a value of this attribute, which stands under `tag`.
-            pub(crate) fn read_value(
+            /// Reads a value of this attribute, which stands under `tag`, and gives it to `keep`: an attribute that is made where it
+            /// is kept need not be moved there, which takes longer than to read it.
+            #[inline]
+            pub(crate) fn read_value<T>(
                 self,
                 reader: &mut Reader<'_>,
                 tag: Tag,
                 version: Version,
-            ) -> Result<Attribute, Error> {
+                keep: impl FnOnce(Attribute) -> T,
+            ) -> Result<T, Error> {
                 match self {
-                    $(Self::$name => <$type as Item>::read(reader, tag, version).map(Attribute::$name),)*
+                    $(Self::$name => {
+                        <$type as Item>::read(reader, tag, version).map(|value| keep(Attribute::$name(value)))
+                    })*
                 }
             }
 

@@ -114,9 +114,8 @@ impl Attributes {
         let Some(attribute_type) = AttributeType::from_tag(next) else {
             return skip_extension(reader, next);
         };
-        let attribute = attribute_type.read_value(reader, next, version)?;
-        self.instances.push(Instance { index: None, attribute });
-        Ok(())
+        let keep = |attribute| self.instances.push(Instance { index: None, attribute });
+        attribute_type.read_value(reader, next, version, keep)
     }
 
     pub(crate) fn write(&self, writer: &mut Writer, spelling: &Spelling, version: Version) {
@@ -253,9 +252,8 @@ impl Attributes {
 fn instances_ahead(reader: &Reader<'_>) -> Result<usize, Error> {
     let mut ahead = reader.clone();
     let mut instances = 0;
-    while let Some(next) = ahead.peek_tag()? {
-        instances += usize::from(next != tag::ATTRIBUTE_INDEX);
-        ahead.skip()?;
+    while let Some(passed) = ahead.pass_over()? {
+        instances += usize::from(passed != tag::ATTRIBUTE_INDEX);
     }
     Ok(instances)
 }
@@ -289,7 +287,9 @@ fn read_attribute(reader: &mut Reader<'_>, version: Version) -> Result<Instance,
             _ => None,
         };
         let attribute = match AttributeReference::from_name(&name) {
-            AttributeReference::Known(known) => known.read_value(reader, tag::ATTRIBUTE_VALUE, version)?,
+            AttributeReference::Known(known) => {
+                known.read_value(reader, tag::ATTRIBUTE_VALUE, version, std::convert::identity)?
+            }
             AttributeReference::Custom { vendor, .. } if vendor.is_empty() => return Err(unknown),
             AttributeReference::Custom { vendor, name } => {
                 let value = CustomValue::read(reader, tag::ATTRIBUTE_VALUE, version)?;

@@ -84,6 +84,55 @@ fn an_error_leaves_the_reader_before_the_item() {
 }
 
 #[test]
+fn an_unknown_number_leaves_the_reader_before_the_item() {
+    let mut writer = Writer::new();
+    writer.enumeration(NUMBER, 7);
+    let source = writer.finish().into_bytes();
+    let mut reader = Reader::new(&source, LIMITS).unwrap();
+    let unknown = reader.known_enumeration(NUMBER, |_| None::<u32>).unwrap_err();
+    assert_eq!(unknown, Error { kind: ErrorKind::InvalidValue, offset: 0, tag: Some(NUMBER) });
+    assert_eq!(reader.known_enumeration(NUMBER, |number| (number == 7).then_some("seven")), Ok("seven"));
+}
+
+#[test]
+fn a_type_admits_its_lengths_only() {
+    for item_type in ItemType::ALL {
+        for length in 0..=17_u32 {
+            let admitted = match item_type {
+                ItemType::Integer | ItemType::Enumeration | ItemType::Interval => length == 4,
+                ItemType::BigInteger => matches!(length, 8 | 16),
+                ItemType::Structure => matches!(length, 0 | 8 | 16),
+                ItemType::TextString | ItemType::ByteString => true,
+                _ => length == 8,
+            };
+            let head =
+                u64::from(NUMBER.value()) << 40 | u64::from(item_type.code()) << 32 | u64::from(length);
+            let source = Bytes::from([&head.to_be_bytes()[..], &[0; 24]].concat());
+            let refused = Reader::new(&source, LIMITS).unwrap().peek().map_err(|error| error.kind).err();
+            let expected = (!admitted).then_some(ErrorKind::InvalidLength);
+            assert_eq!(refused, expected, "{item_type:?} of {length} bytes");
+        }
+    }
+}
+
+#[test]
+fn every_byte_of_padding_is_zero() {
+    for length in 0..=16 {
+        let mut writer = Writer::new();
+        writer.byte_string(NAME, &vec![0xFF; length]);
+        let written = writer.finish().into_bytes();
+        assert!(Reader::new(&written, LIMITS).unwrap().byte_string(NAME).is_ok());
+        for place in 8 + length..written.len() {
+            let mut padded = written.to_vec();
+            padded[place] = 1;
+            let padded = Bytes::from(padded);
+            let refused = Reader::new(&padded, LIMITS).unwrap().byte_string(NAME).unwrap_err();
+            assert_eq!(refused, Error { kind: ErrorKind::NonZeroPadding, offset: 0, tag: Some(NAME) });
+        }
+    }
+}
+
+#[test]
 fn values_are_shares_of_the_source() {
     let source = message();
     let inside = source.as_ptr_range();
