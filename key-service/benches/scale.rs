@@ -305,7 +305,7 @@ async fn template() -> Record {
 async fn fill(store: &dyn Store, template: &Record, mut numbers: std::ops::Range<u64>) {
     while !numbers.is_empty() {
         let changes = numbers.by_ref().take(CHUNK as usize);
-        let changes = changes.map(|number| Change::Insert(Arc::new(record(template, number)))).collect();
+        let changes = changes.map(|number| Change::Insert(record(template, number).kept())).collect();
         store.commit(changes).await.unwrap();
     }
 }
