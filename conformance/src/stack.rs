@@ -61,11 +61,19 @@ struct Ports {
 }
 
 impl Stack {
-    /// Starts Core and Gateway and waits until both answer.
+    /// Starts Core and Gateway and waits until both answer. The Gateway forgets its keys at the end.
     ///
     /// # Errors
     /// Why they do not.
     pub fn start(krypton: &Path) -> Result<Self, StackError> {
+        Self::start_with_store(krypton, "memory")
+    }
+
+    /// As [`start`](Self::start), with the store of a URL.
+    ///
+    /// # Errors
+    /// Why they do not.
+    pub fn start_with_store(krypton: &Path, store: &str) -> Result<Self, StackError> {
         if !krypton.is_file() {
             return Err(StackError::NoProgram(krypton.to_owned()));
         }
@@ -73,7 +81,7 @@ impl Stack {
         let ports = Ports::free()?;
         let log = File::create(folder.path().join("conformance.log"))?;
         let child = Command::new(krypton)
-            .args(["dev", "--insecure-allow-triple-des", "--store", "memory", "--dir"])
+            .args(["dev", "--insecure-allow-triple-des", "--store", store, "--dir"])
             .arg(folder.path().join("run"))
             .args(ports.arguments())
             .stdin(Stdio::null())

@@ -4,10 +4,11 @@
 //! release first (`make bench` does). Both servers are processes of their own; load and servers share the processors.
 //! `KRYPTON_BENCH_SECONDS` says how long each figure is measured in each of three rounds (default 2), `KRYPTON_BENCH_CONNECTIONS` with
 //! how many connections (default: 1, then 64, then 64 at half the load). Arguments pick cases: `cargo bench … --bench load -- Get`
-//! measures Get and the echo server.
+//! measures Get and the echo server. With `KRYPTON_BENCH_KEYS` it measures [many keys](keys) instead: so many.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 mod echo;
+mod keys;
 mod load;
 mod subject;
 
@@ -39,10 +40,13 @@ fn main() {
         println!("load: skipped, {} is not built (make bench does it)", krypton.display());
         return;
     }
+    let runtime = Runtime::new().unwrap();
+    if let Some(many) = setting("KRYPTON_BENCH_KEYS") {
+        return runtime.block_on(keys::run(&krypton, many));
+    }
     let stack = Stack::start(&krypton).unwrap();
     let gateway = stack.gateway(Duration::from_secs(5));
     let pki = gateway.credentials.ca.parent().unwrap().to_owned();
-    let runtime = Runtime::new().unwrap();
     run(&runtime, Subject::gateway(&gateway.address, &pki), &pki);
 }
 

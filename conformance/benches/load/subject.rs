@@ -7,14 +7,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use bytestring::ByteString;
 use kmip_net::{Client, ClientSettings, ReloadableTls, TlsSettings};
-use kmip_protocol::attribute::{Attribute, Attributes, CryptographicParameters};
+use kmip_protocol::attribute::{Attribute, Attributes, CryptographicParameters, Name};
 use kmip_protocol::codec::Secret;
-use kmip_protocol::enumeration::{BlockCipherMode, CryptographicAlgorithm, ObjectType, ResultStatus};
+use kmip_protocol::enumeration::{
+    BlockCipherMode, CryptographicAlgorithm, NameType, ObjectType, ResultStatus,
+};
 use kmip_protocol::identifier::UniqueIdentifier;
 use kmip_protocol::mask::CryptographicUsageMask;
 use kmip_protocol::message::{RequestHeader, RequestMessage, ResponseBatchItem, ResponseMessage};
 use kmip_protocol::operation::{
-    ActivateRequest, CreateRequest, EncryptRequest, GetRequest, Request, Response,
+    ActivateRequest, CreateRequest, EncryptRequest, GetRequest, LocateRequest, Request, Response,
 };
 use kmip_protocol::version::V2_1;
 use kmip_ttlv::{Limits, SecretBuffer};
@@ -85,13 +87,54 @@ pub(crate) async fn prepare(gateway: &Subject) -> ByteString {
 }
 
 pub(crate) fn create() -> Vec<u8> {
-    let attributes = Attributes::new([
+    message(create_request(None))
+}
+
+/// Creates keys, each named after its place.
+pub(crate) fn create_named(places: &[usize]) -> Vec<u8> {
+    let requests: Vec<_> = places.iter().map(|place| create_request(Some(name(*place))).into()).collect();
+    RequestMessage::write(&RequestHeader::new(V2_1, requests.len()), &requests).to_vec()
+}
+
+fn create_request(name: Option<Attribute>) -> CreateRequest {
+    let attributes = [
         Attribute::CryptographicAlgorithm(CryptographicAlgorithm::Aes),
         Attribute::CryptographicLength(256),
         Attribute::CryptographicUsageMask(CryptographicUsageMask::ENCRYPT | CryptographicUsageMask::DECRYPT),
-    ]);
-    let object_type = ObjectType::SymmetricKey;
-    message(CreateRequest { object_type, attributes, protection_storage_masks: None })
+    ];
+    CreateRequest {
+        object_type: ObjectType::SymmetricKey,
+        attributes: Attributes::new(attributes.into_iter().chain(name)),
+        protection_storage_masks: None,
+    }
+}
+
+fn name(place: usize) -> Attribute {
+    Attribute::Name(Name {
+        value: format!("key-{place}").into(),
+        name_type: NameType::UninterpretedTextString,
+    })
+}
+
+/// Looks for the key that is named after a place.
+pub(crate) fn locate(place: usize) -> Vec<u8> {
+    message(LocateRequest {
+        maximum_items: Some(10),
+        offset_items: None,
+        storage_status_mask: None,
+        object_group_member: None,
+        attributes: Attributes::new([name(place)]),
+    })
+}
+
+/// Of the keys that were created, in their order.
+pub(crate) fn identifiers(answer: &Bytes) -> Vec<ByteString> {
+    let items = ResponseMessage::read(answer, Limits::default()).unwrap().items;
+    let identifier = |item: ResponseBatchItem| match item.payload {
+        Some(Response::Create(created)) => created.unique_identifier,
+        _ => panic!("not created: {:?}", item.result_message),
+    };
+    items.into_iter().map(identifier).collect()
 }
 
 pub(crate) fn get(key: &ByteString) -> Vec<u8> {

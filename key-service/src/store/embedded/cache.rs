@@ -3,6 +3,9 @@
 //! A record that a transaction replaces is marked as changing before the transaction commits; until the outcome is
 //! known, fetches of it read the database and may not fill the cache. A fetch that began before the change and ends
 //! after it may not either: it brings the generation of its shard with it, which has passed by then.
+//!
+//! A full cache takes in what was read only at its second miss within a while. So a walk through all records, or fetches
+//! that hardly ever repeat, neither push out what is in use nor pay for taking in and evicting.
 
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
@@ -42,6 +45,14 @@ struct Shard {
     bytes: usize,
     /// Counts the finished changes.
     generation: u64,
+    misses: Misses,
+}
+
+/// Remembers the last misses, as far as others have not taken their places.
+#[derive(Default)]
+struct Misses {
+    /// Parts of hashes, at places that other parts pick. Empty until the shard is full for the first time.
+    places: Box<[u32]>,
 }
 
 struct Slot {
@@ -57,6 +68,9 @@ const SHARDS: usize = 64;
 
 /// What a slot costs beside the record.
 const SLOT_BYTES: usize = 256;
+
+/// Misses that a shard remembers at most: about as many as it holds records of 600 bytes, with the default of 64 MiB.
+const REMEMBERED_MISSES: usize = 1024;
 
 /// A record above this part of a shard is not cached: it would push out too many others.
 const LARGEST_DIVISOR: usize = 4;
@@ -89,7 +103,8 @@ impl Cache {
     /// Takes in what was read after a miss, unless it may be outdated by now.
     pub(super) fn fill(&self, ticket: Ticket, record: &Arc<Record>, bytes: usize) {
         let mut shard = self.write(ticket.hash);
-        if shard.generation == ticket.generation {
+        let is_full = shard.bytes + bytes + SLOT_BYTES > self.shard_bytes;
+        if shard.generation == ticket.generation && (!is_full || shard.misses.repeat(ticket.hash)) {
             self.insert(&mut shard, ticket.hash, Slot::new(record, bytes), false);
         }
     }
@@ -179,6 +194,18 @@ impl Cache {
     }
 }
 
+impl Misses {
+    /// Whether this one is remembered; it is from now on.
+    fn repeat(&mut self, hash: u64) -> bool {
+        if self.places.is_empty() {
+            self.places = vec![0; REMEMBERED_MISSES].into_boxed_slice();
+        }
+        // The bits between pick the shard.
+        let place = &mut self.places[hash as usize % REMEMBERED_MISSES];
+        std::mem::replace(place, (hash >> 32) as u32) == (hash >> 32) as u32
+    }
+}
+
 impl Slot {
     fn new(record: &Arc<Record>, bytes: usize) -> Self {
         Self {
@@ -262,6 +289,29 @@ mod tests {
         assert_eq!(cached(&cache), None);
         cache.fill(ticket, &version(1), 100);
         assert_eq!(cached(&cache), None);
+    }
+
+    #[test]
+    fn a_full_cache_takes_in_what_is_missed_again() {
+        let cache = Cache::new(SHARDS * 16 * (SLOT_BYTES + 100));
+        let fetch = |identifier: &str| match cache.look_up("t", identifier) {
+            Lookup::Hit(_) => true,
+            Lookup::Miss(ticket) => {
+                cache.fill(ticket, &Arc::new(record("t", identifier, 1)), 100);
+                false
+            }
+        };
+        let held = || cache.shards.iter().map(|shard| shard.read().unwrap().table.len()).sum::<usize>();
+        let in_use: Vec<_> = (0..200).map(|number| format!("in use {number}")).collect();
+        in_use.iter().for_each(|identifier| _ = fetch(identifier));
+        assert!(in_use.iter().all(|identifier| fetch(identifier)), "it is not full yet");
+        // A walk through all that there is leaves them where they are.
+        (0..10_000).for_each(|number| _ = fetch(&format!("k{number}")));
+        assert!(held() > SHARDS * 10, "the test proves nothing");
+        assert!(in_use.iter().all(|identifier| fetch(identifier)));
+        // The first one is forgotten by then; what comes again soon is taken in.
+        assert!(!fetch("late"));
+        assert!(!fetch("late") && fetch("late"));
     }
 
     /// A ticket of the same shard, from before.
