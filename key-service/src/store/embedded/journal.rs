@@ -14,6 +14,7 @@ use bytes::{Buf as _, Bytes};
 
 use super::file;
 use crate::crypto::{Entropy as _, SystemEntropy, sha256};
+use crate::durable_files;
 
 /// Names a round: drawn at random, so that no two are taken for each other, not even in a copy of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +64,8 @@ impl Journal {
     pub(super) fn open(path: &Path, capacity: u64, round: Option<Round>) -> io::Result<(Self, Vec<Entry>)> {
         let file = file::owner_only(path)?;
         let length = lengthen(&file, capacity)?;
+        // What is acknowledged by it must not hang on a name that a power failure takes.
+        durable_files::synchronize_name(path)?;
         let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
         file.read_exact_at(&mut bytes, 0)?;
         let mut journal = Self { file, capacity: length, round, end: 0, buffer: Vec::new() };
