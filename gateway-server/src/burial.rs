@@ -190,8 +190,8 @@ impl Undertaker {
                         self.leases.bury(&grave.key, object);
                         self.work().confirmed.insert(grave);
                     }
-                    Err(SealerError::Unavailable(why)) => {
-                        tracing::warn!(%tenant, %object, why, "a tombstone is pending");
+                    Err(why) if why.is_for_now() => {
+                        tracing::warn!(%tenant, %object, %why, "a tombstone is pending");
                         is_away = true;
                     }
                     Err(error) => tracing::error!(%tenant, %object, %error, "the Core refuses a tombstone"),
@@ -335,7 +335,7 @@ impl Undertaker {
             return false;
         }
         // The Core answers now; a moment later the record can be verified, and then keeps what it says.
-        let is_away = matches!(record.guard.standing.doubt(), Some(SealerError::Unavailable(_)));
+        let is_away = record.guard.standing.doubt().is_some_and(SealerError::is_for_now);
         if is_away {
             return false;
         }

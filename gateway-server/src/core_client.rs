@@ -119,6 +119,7 @@ pub(crate) fn refusal(item: &ResponseBatchItem) -> SealerError {
         Some(ResultReason::PermissionDenied | ResultReason::WrongKeyLifecycleState) => {
             SealerError::Refused(message)
         }
+        Some(ResultReason::ServerLimitExceeded) => SealerError::Exhausted(message),
         _ => SealerError::Unavailable(message),
     }
 }

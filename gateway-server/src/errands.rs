@@ -187,8 +187,7 @@ impl Desk {
         };
         if let Some(errand) = turned_away {
             self.metrics.turned_away.inc();
-            let why =
-                SealerError::Unavailable("too many requests of this tenant wait for the Core".to_owned());
+            let why = SealerError::Exhausted("too many requests of this tenant wait for the Core".to_owned());
             let _ = errand.answer.send(Err(why));
         }
         self.ready.notify_one();

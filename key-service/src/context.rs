@@ -278,8 +278,7 @@ impl<'a> Context<'a> {
             let mut page = self.service.store.select(&self.principal.tenant, key, after, asked).await?;
             let is_last = page.len() < asked;
             let doubts = page.iter().filter_map(|record| record.guard.standing.doubt());
-            if let Some(away) = doubts.into_iter().find(|doubt| matches!(doubt, SealerError::Unavailable(_)))
-            {
+            if let Some(away) = doubts.into_iter().find(|doubt| doubt.is_for_now()) {
                 return Err(StoreError::NotVerified(away.clone()));
             }
             page.retain(|record| record.guard.standing.doubt().is_none());

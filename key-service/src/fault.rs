@@ -113,6 +113,12 @@ impl From<SealerError> for Fault {
                 tracing::warn!(reason, "vault unavailable");
                 Self::general_failure("the key vault cannot be reached; try again later")
             }
+            SealerError::Exhausted(reason) => {
+                tracing::warn!(reason, "vault exhausted");
+                Self::general_failure(
+                    "the key vault takes no more requests of this tenant now; try again later",
+                )
+            }
             SealerError::Refused(reason) => {
                 tracing::warn!(reason, "vault refused");
                 Self::permission_denied("the key vault refuses this operation")

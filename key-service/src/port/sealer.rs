@@ -39,7 +39,10 @@ pub enum SealerError {
     /// The Core, or the root behind it, cannot be reached now.
     #[error("the vault cannot be reached: {0}")]
     Unavailable(String),
-    /// The vault refuses: the tenant is revoked, the budget is used up, the policy denies.
+    /// The Core is there, and takes no more now: a budget is spent, or too many requests of the tenant wait.
+    #[error("the vault takes no more now: {0}")]
+    Exhausted(String),
+    /// The vault refuses: the tenant is revoked, the policy denies.
     #[error("the vault refuses: {0}")]
     Refused(String),
     /// The tenant has no such service, or no root keys at all.
@@ -51,6 +54,13 @@ pub enum SealerError {
     /// The envelope does not open under this binding.
     #[error("the sealed object is damaged or belongs elsewhere")]
     Damaged,
+}
+
+impl SealerError {
+    /// Whether the same may succeed a while later.
+    pub fn is_for_now(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::Exhausted(_))
+    }
 }
 
 /// Seals objects and opens them again.
