@@ -176,7 +176,8 @@ impl Batch<'_> {
         let mut withheld = self.withhold(&mut answers);
         withheld.retain(|index| self.traces.get(*index).is_some_and(|trace| trace.event.is_none()));
         self.record_answers(&mut answers).await;
-        // That may have taken its time, and nothing is answered under a lease that has ended.
+        // That may have taken its time, and nothing is answered under a lease that has ended: this look is the one that counts. The
+        // one before is there for the log, which shall not tell of a success where there was none.
         withheld.extend(self.withhold(&mut answers));
         // Of these the log says something else already.
         for index in withheld {
@@ -291,7 +292,9 @@ impl Batch<'_> {
                 // For what has failed nothing needs to be looked for.
                 trace.absences.retain(|_| outcome.is_ok());
             }
-            context.placeholders.remember(outcome.as_ref().ok());
+            if items.len() > 1 {
+                context.placeholders.remember(outcome.as_ref().ok());
+            }
             let failed = outcome.is_err();
             answers.push(answer_item(item, outcome));
             if failed && option == BatchErrorContinuationOption::Undo {

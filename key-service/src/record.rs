@@ -69,7 +69,7 @@ impl Record {
     }
 
     fn write(&self, with_proof: bool) -> Bytes {
-        let mut writer = Writer::new();
+        let mut writer = Writer::with_capacity(USUAL_RECORD_BYTES);
         writer.structure(RECORD, |writer| {
             writer.text_string(TENANT, &self.tenant);
             writer.text_string(SERVICE, &self.service);
@@ -201,6 +201,9 @@ impl Record {
             .collect()
     }
 }
+
+/// Room for the record of a symmetric key with a few attributes, so that it is written without growing.
+const USUAL_RECORD_BYTES: usize = 1024;
 
 /// A record's bytes are those of one message at most, and its attributes again as much.
 pub const MAXIMUM_RECORD_BYTES: usize = 4 << 20;
