@@ -203,6 +203,7 @@ impl Operations for Service {
     }
 
     async fn handle(&self, context: &mut Context<'_>, request: Request) -> Result<Response, Fault> {
-        operations::handle(context, request).await
+        // In a place of its own: together the two are larger than what the allocator has at hand.
+        Box::pin(operations::handle(context, request)).await
     }
 }

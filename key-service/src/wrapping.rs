@@ -49,7 +49,7 @@ pub async fn wrap(
     let wrapped = encrypt(context, &wrapping, &information, &plaintext).await?;
     let block = object.key_block_mut().ok_or_else(nothing_to_wrap)?;
     block.key_value = Some(KeyValue::Wrapped(Bytes::from(wrapped.data)));
-    block.key_wrapping_data = Some(KeyWrappingData {
+    block.key_wrapping_data = Some(Box::new(KeyWrappingData {
         wrapping_method: specification.wrapping_method,
         encryption_key_information: Some(KeyInformation {
             unique_identifier: UniqueIdentifier::Text(wrapping.unique_identifier.clone()),
@@ -59,7 +59,7 @@ pub async fn wrap(
         mac_signature: None,
         iv_counter_nonce: wrapped.initialization_vector.map(Bytes::from),
         encoding_option: specification.encoding_option,
-    });
+    }));
     Ok(())
 }
 

@@ -27,7 +27,7 @@ structure! {
         /// Bits of the key.
         optional cryptographic_length: i32 = CRYPTOGRAPHIC_LENGTH;
         /// How the key is wrapped; absent if it is not.
-        essential key_wrapping_data: KeyWrappingData = KEY_WRAPPING_DATA;
+        essential key_wrapping_data: Box<KeyWrappingData> = KEY_WRAPPING_DATA;
     }
 
     /// How a key is wrapped (3.3).

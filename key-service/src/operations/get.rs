@@ -34,7 +34,7 @@ pub(super) struct Form {
     pub(super) key_format_type: Option<KeyFormatType>,
     pub(super) key_wrap_type: Option<KeyWrapType>,
     pub(super) key_compression_type: Option<KeyCompressionType>,
-    pub(super) key_wrapping_specification: Option<KeyWrappingSpecification>,
+    pub(super) key_wrapping_specification: Option<Box<KeyWrappingSpecification>>,
 }
 
 /// The object of a record, as the client wants it and may have it. It is not fresh any more.
@@ -63,7 +63,7 @@ pub(super) async fn obtain(
         object = Box::pin(converted(context, record, object, wanted)).await?;
     }
     if let Some(specification) = form.key_wrapping_specification {
-        Box::pin(wrapping::wrap(context, record, &mut object, specification)).await?;
+        Box::pin(wrapping::wrap(context, record, &mut object, *specification)).await?;
     }
     note_served(context, record).await?;
     Ok(object)

@@ -43,12 +43,12 @@ fn answer(context: &Context<'_>, function: QueryFunction, response: &mut QueryRe
         QueryFunction::QueryObjects => response.object_types = OBJECT_TYPES.to_vec(),
         QueryFunction::QueryServerInformation => {
             response.vendor_identification = Some(ByteString::from(settings.vendor_identification.as_str()));
-            response.server_information = Some(ServerInformation {
+            response.server_information = Some(Box::new(ServerInformation {
                 server_name: Some(ByteString::from(settings.server_name.as_str())),
                 server_version: Some(ByteString::from_static(env!("CARGO_PKG_VERSION"))),
                 product_name: Some(ByteString::from_static("Krypton")),
                 ..ServerInformation::default()
-            });
+            }));
         }
         QueryFunction::QueryCapabilities => response.capability_information = vec![capabilities()],
         QueryFunction::QueryStorageProtectionMasks => {

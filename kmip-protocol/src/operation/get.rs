@@ -20,7 +20,7 @@ structure! {
         /// The compression of an elliptic curve point.
         optional key_compression_type: KeyCompressionType = KEY_COMPRESSION_TYPE;
         /// How to wrap the key.
-        optional key_wrapping_specification: KeyWrappingSpecification = KEY_WRAPPING_SPECIFICATION;
+        optional key_wrapping_specification: Box<KeyWrappingSpecification> = KEY_WRAPPING_SPECIFICATION;
     }
 
     /// The answer to [`GetRequest`].

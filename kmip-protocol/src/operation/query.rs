@@ -31,7 +31,7 @@ structure! {
         /// Who made the server.
         optional vendor_identification: ByteString = VENDOR_IDENTIFICATION;
         /// What the vendor says about the server.
-        optional server_information: ServerInformation = SERVER_INFORMATION;
+        optional server_information: Box<ServerInformation> = SERVER_INFORMATION;
         /// Namespaces of Application Specific Information that the server can fill.
         repeated application_namespaces: ByteString = APPLICATION_NAMESPACE;
         /// Extensions that the server knows.

@@ -49,7 +49,7 @@ fn wrapped_get(
         attribute_references: Vec::new(),
         encoding_option,
     };
-    GetRequest { key_wrapping_specification: Some(specification), ..get_request(key) }
+    GetRequest { key_wrapping_specification: Some(Box::new(specification)), ..get_request(key) }
 }
 
 fn wrapped_bytes(object: &ManagedObject) -> bytes::Bytes {
