@@ -18,7 +18,7 @@ pub struct Instance {
     pub attribute: Attribute,
 }
 
-/// One line of a processor's cache: a server keeps some 25 of these for each of millions of objects, and whoever looks
+/// One line of a processor's cache: a server keeps some twenty of these for each of millions of objects, and whoever looks
 /// for an attribute runs through them.
 const _: () = assert!(size_of::<Instance>() <= 64, "box what is larger in the table of attributes");
 
