@@ -130,7 +130,10 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         "Locked memory for unsealed keys",
         ConstGauge::new(i64::try_from(config.memory.capacity_bytes).unwrap_or(i64::MAX)),
     );
+    let pulse = Arc::new(Pulse::default());
     let store = crate::persistence::open(&config, StoreMetrics::register(&mut registry)).await?;
+    let store = pulse.over(store);
+    let pulsing = Arc::clone(&store);
     let (store, ledger) = with_ledger(&config, store, &metrics).await?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let log = ServerLog::open(&config.audit, &config.state_directory, ServerKind::Core)?;
@@ -193,7 +196,6 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         audit,
     };
     let seats = Arc::new(Seats::new(&config, &ports));
-    let pulsing = Arc::clone(&ports.store);
     let witness = ChainWitness::new(seats.operator());
     // By then leases of before a crash have ended, at the other Cores as well: a Revoke that was committed then is in force.
     let elsewhere = ports.store.region().map_or(Duration::ZERO, |_| config.cores.membership);
@@ -214,7 +216,6 @@ pub async fn run(config: Config, shutdown: CancellationToken) -> Result<Running,
         ServerSettings { address: config.listen, limits: config.limits, identity: config.identity.clone() };
     let server = Server::bind(settings, Arc::clone(&tls), Arc::new(handler), transport)?;
     let (stopping, problems, member) = (shutdown.clone(), log.clone(), Arc::clone(&membership));
-    let pulse = Arc::new(Pulse::default());
     let of_store = Arc::clone(&pulse);
     let readiness = move || {
         let stops = stopping.is_cancelled().then(|| "stopping".to_owned());

@@ -115,7 +115,8 @@ impl Gateway {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let log = ServerLog::open(&config.audit, &config.state_directory, ServerKind::Gateway)?;
         let mut registry = Registry::with_prefix("krypton_gateway");
-        let records = open_store(&config, StoreMetrics::register(&mut registry)).await?;
+        let pulse = Arc::new(Pulse::default());
+        let records = pulse.over(open_store(&config, StoreMetrics::register(&mut registry)).await?);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let is_durable = config.store.is_durable();
         let store_name = store::name_of(&*records, is_durable, &*clock, &SystemEntropy::new()).await?;
@@ -156,7 +157,6 @@ impl Gateway {
             Some(address) => Some(Server::bind_https(settings(address), tls.clone(), handler, metrics)?),
             None => None,
         };
-        let pulse = Arc::new(Pulse::default());
         let (problems, of_store) = (log.clone(), Arc::clone(&pulse));
         let readiness = move || {
             let reasons: Vec<String> = of_store.problem().into_iter().chain(problems.problem()).collect();

@@ -139,12 +139,14 @@ async fn a_database_without_room_loses_nothing(disk: &Disk, url: &str, start_ane
     };
     assert!(is_clear, "{refused:?}");
     acme.create("still none").await.unwrap_err();
+    eventually(async || system.readiness().await.err().ok_or("still ready")).await;
     std::fs::remove_file(&ballast).unwrap();
     start_anew();
     for key in &made {
         eventually(async || acme.get(key).await).await;
     }
     acme.create("room").await.unwrap();
+    eventually(async || system.readiness().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use crate::backup::{Backups, what_was_destroyed_stays_destroyed};
 use crate::edited_store::{Bits, edited_records_are_refused, flipped_bits_are_refused};
 use crate::shared_store::{Database, kills_lose_nothing, outages_are_survived, states_never_move_backwards};
 use crate::shredding::{Index, what_the_index_lacks_is_buried, what_the_index_lacks_is_not_lost};
-use crate::system::System;
+use crate::system::{System, eventually};
 
 /// A database of a server of its own.
 struct OnPostgres {
@@ -110,4 +110,31 @@ async fn what_the_index_in_postgres_lacks_is_buried() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_bit_flipped_in_postgres_is_refused() {
     flipped_bits_are_refused(&OnPostgres::start()).await;
+}
+
+/// It is read, and so looks well: a Create finds out, and the Gateway says so until it has found out that all is well again.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_gateway_whose_postgres_is_read_only_is_not_ready() {
+    let postgres = OnPostgres::start();
+    let system = System::start_on(&postgres.url());
+    let acme = system.application("acme");
+    let kept = acme.create("kept").await.unwrap();
+    // The first Get of a key is a change of it: it is not Fresh any more.
+    acme.get(&kept).await.unwrap();
+    system.readiness().await.unwrap();
+
+    postgres.server.sql("postgres", "ALTER SYSTEM SET default_transaction_read_only = on");
+    postgres.server.sql("postgres", "SELECT pg_reload_conf()");
+    eventually(async || acme.create("refused").await.err().ok_or("still made")).await;
+    eventually(async || match system.readiness().await {
+        Err(why) if why.contains("no commit is taken") => Ok(()),
+        otherwise => Err(otherwise),
+    })
+    .await;
+    eventually(async || acme.get(&kept).await).await;
+
+    postgres.server.sql("postgres", "ALTER SYSTEM RESET default_transaction_read_only");
+    postgres.server.sql("postgres", "SELECT pg_reload_conf()");
+    eventually(async || system.readiness().await).await;
+    acme.create("made again").await.unwrap();
 }
