@@ -24,7 +24,7 @@ use prometheus_client::registry::Registry;
 use tokio::sync::{Notify, oneshot};
 use tokio::time::timeout;
 
-use self::lines::{Lines, Waiting};
+use self::lines::{Lines, TurnedAway, Waiting};
 use crate::config::CoreConfig;
 use crate::core_client::{Answers, CoreLink, SendError, refusal};
 
@@ -187,10 +187,10 @@ impl Desk {
             self.show(&lines);
             turned_away
         };
-        if let Some(errand) = turned_away {
+        if let Some(TurnedAway { waiting: errand, limit }) = turned_away {
             self.metrics.turned_away.inc();
-            let why = SealerError::Exhausted("too many requests of this tenant wait for the Core".to_owned());
-            let _ = errand.answer.send(Err(why));
+            tracing::debug!(tenant, limit, "a request to the Core is turned away");
+            let _ = errand.answer.send(Err(SealerError::Crowded(limit)));
         }
         self.ready.notify_one();
     }

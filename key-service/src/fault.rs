@@ -119,6 +119,7 @@ impl From<SealerError> for Fault {
                     "the key vault takes no more requests of this tenant now; try again later",
                 )
             }
+            SealerError::Crowded(limit) => Self::new(ResultReason::ServerLimitExceeded, limit),
             SealerError::Refused(reason) => {
                 tracing::warn!(reason, "vault refused");
                 Self::permission_denied("the key vault refuses this operation")

@@ -6,6 +6,22 @@ use bytestring::ByteString;
 
 use super::Bounds;
 
+/// What a client of a tenant is told that has as much waiting as it may.
+const OWN_LINE_IS_FULL: &str = "too many requests of this tenant wait for the key vault already (core.maximum_waiting_per_tenant of \
+     the Gateway): send fewer at a time, or try again later";
+
+/// What a client of the tenant is told that has most waiting where no more can.
+const LONGEST_LINE_GIVES_WAY: &str = "too many requests wait for the key vault (core.maximum_waiting of the Gateway), and most of them \
+     are of this tenant: send fewer at a time, or try again later";
+
+/// What there is no room for.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TurnedAway<E> {
+    pub(super) waiting: E,
+    /// Why, for the client: it is the line of its own tenant.
+    pub(super) limit: &'static str,
+}
+
 /// What waits in a line.
 pub(super) trait Waiting {
     fn bytes(&self) -> usize;
@@ -64,9 +80,9 @@ impl<E: Waiting> Lines<E> {
     }
 
     /// Lines an errand up. Returns the one that there is no room for: it, or the last one of the longest line.
-    pub(super) fn push(&mut self, tenant: &str, errand: E) -> Option<E> {
+    pub(super) fn push(&mut self, tenant: &str, errand: E) -> Option<TurnedAway<E>> {
         if self.is_full(tenant) {
-            return Some(errand);
+            return Some(TurnedAway { waiting: errand, limit: OWN_LINE_IS_FULL });
         }
         let turned_away = match self.waiting >= self.bounds.waiting {
             true => self.shorten_the_longest(),
@@ -95,11 +111,11 @@ impl<E: Waiting> Lines<E> {
         line.waiting.len() >= most
     }
 
-    fn shorten_the_longest(&mut self) -> Option<E> {
+    fn shorten_the_longest(&mut self) -> Option<TurnedAway<E>> {
         let longest = self.tenants.values_mut().max_by_key(|line| line.waiting.len())?;
         let last = longest.waiting.pop_back()?;
         self.waiting -= 1;
-        Some(last)
+        Some(TurnedAway { waiting: last, limit: LONGEST_LINE_GIVES_WAY })
     }
 
     /// Whether somebody has a turn.
@@ -225,7 +241,8 @@ mod tests {
     fn a_tenant_with_many_errands_leaves_every_other_turn_to_others() {
         let mut lines = lines();
         push(&mut lines, "greedy", 12);
-        assert_eq!(lines.push("greedy", 7), Some(7), "its line has an end");
+        let refused = TurnedAway { waiting: 7, limit: OWN_LINE_IS_FULL };
+        assert_eq!(lines.push("greedy", 7), Some(refused), "its line has an end");
         push(&mut lines, "acme", 1);
         push(&mut lines, "globex", 1);
         let first = next(&mut lines).unwrap().0;
@@ -241,9 +258,10 @@ mod tests {
         push(&mut lines, "greedy", 11);
         assert_eq!(lines.push("greedy", 7), None);
         push(&mut lines, "busy", 8);
-        assert_eq!(lines.push("acme", 2), Some(7), "the last of the longest line");
+        let of_the_longest = |waiting| Some(TurnedAway { waiting, limit: LONGEST_LINE_GIVES_WAY });
+        assert_eq!(lines.push("acme", 2), of_the_longest(7), "its last one");
         for _ in 0..6 {
-            assert_eq!(lines.push("acme", 2), Some(1));
+            assert_eq!(lines.push("acme", 2), of_the_longest(1));
         }
         let waiting = |tenant: &str| lines.tenants[tenant].waiting.len();
         assert_eq!((waiting("acme"), waiting("greedy") + waiting("busy"), lines.waiting), (7, 13, 20));

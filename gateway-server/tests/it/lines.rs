@@ -114,7 +114,8 @@ async fn a_tenant_that_floods_random_services_is_refused_and_delays_only_itself(
                 }
                 let name = format!("random-{number}-{round}");
                 match acme.create_in(&name, Some(&name)).await {
-                    Err(Failure::Refused(ResultReason::GeneralFailure, _)) => {
+                    Err(Failure::Refused(ResultReason::ServerLimitExceeded, why)) => {
+                        assert!(why.contains("core.maximum_waiting_per_tenant"), "{why}");
                         refused.fetch_add(1, Ordering::Relaxed);
                     }
                     Err(other) => panic!("{other:?}"),

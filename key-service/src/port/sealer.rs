@@ -39,9 +39,12 @@ pub enum SealerError {
     /// The Core, or the root behind it, cannot be reached now.
     #[error("the vault cannot be reached: {0}")]
     Unavailable(String),
-    /// The Core is there, and takes no more now: a budget is spent, or too many requests of the tenant wait.
+    /// The Core is there, and takes no more now: a budget is spent.
     #[error("the vault takes no more now: {0}")]
     Exhausted(String),
+    /// So many requests of the tenant wait for the vault already that this one was turned away. Which limit that is.
+    #[error("{0}")]
+    Crowded(&'static str),
     /// The vault refuses: the tenant is revoked, the policy denies.
     #[error("the vault refuses: {0}")]
     Refused(String),
@@ -59,7 +62,7 @@ pub enum SealerError {
 impl SealerError {
     /// Whether the same may succeed a while later.
     pub fn is_for_now(&self) -> bool {
-        matches!(self, Self::Unavailable(_) | Self::Exhausted(_))
+        matches!(self, Self::Unavailable(_) | Self::Exhausted(_) | Self::Crowded(_))
     }
 }
 
