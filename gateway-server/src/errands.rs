@@ -5,7 +5,7 @@
 //!
 //! * A line is bounded. Where all lines together are too long, the longest one gives way: nobody is turned away for what others do.
 //! * A tenant begins with one message under way, and may have more as long as they are answered quickly: one whose root is slow
-//!   occupies one messenger, not all of them.
+//!   occupies one messenger, not all of them. All tenants whose last message took more than a second occupy half of them at most.
 //! * An errand that was not done in time is given up, wherever it is then.
 
 mod lines;
@@ -30,10 +30,6 @@ use crate::core_client::{Answers, CoreLink, SendError, refusal};
 
 /// What an errand takes in a message besides its data: identifiers, the binding, tags and lengths.
 const ERRAND_BYTES: usize = 512;
-
-/// A tenant whose message was answered within this may have twice as many under way, up to its share. One whose message was not
-/// begins with one again.
-const QUICK: Duration = Duration::from_millis(250);
 
 /// How much travels at once, and how much waits.
 #[derive(Debug, Clone, Copy)]
@@ -204,7 +200,7 @@ impl Desk {
 
     fn done(&self, tenant: &str, took: Duration) {
         let mut lines = self.lines();
-        lines.done(tenant, took <= QUICK);
+        lines.done(tenant, took);
         self.show(&lines);
     }
 

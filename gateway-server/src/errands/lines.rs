@@ -1,10 +1,22 @@
-//! The lines of tenants: who waits with what, and whose turn it is. They know neither time nor the network.
+//! The lines of tenants: who waits with what, and whose turn it is. They know neither a clock nor the network.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::Duration;
 
 use bytestring::ByteString;
 
 use super::Bounds;
+
+/// A tenant whose message was answered within this may have twice as many under way, up to its share. One whose message was not
+/// begins with one again.
+const QUICK: Duration = Duration::from_millis(250);
+
+/// A tenant whose last message took longer than this is slow, until one is answered quickly: of all messages, half are left to
+/// those that are not.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// Slow tenants that are remembered while they have nothing to send.
+const MAXIMUM_SLOW: usize = 16_384;
 
 /// What a client of a tenant is told that has as much waiting as it may.
 const OWN_LINE_IS_FULL: &str = "too many requests of this tenant wait for the key vault already (core.maximum_waiting_per_tenant of \
@@ -36,6 +48,11 @@ pub(super) struct Lines<E> {
     tenants: HashMap<ByteString, Line<E>>,
     /// Those who have something waiting and may send it now.
     turns: VecDeque<ByteString>,
+    /// Those who would have a turn, were there not as many messages of slow tenants under way as there may be.
+    held: VecDeque<ByteString>,
+    slow: HashSet<ByteString>,
+    /// Messages of slow tenants that are under way.
+    slow_messages: usize,
     waiting: usize,
     messages: usize,
     pub(super) is_closed: bool,
@@ -47,11 +64,12 @@ struct Line<E> {
     /// Messages that may be under way: more while they are answered quickly.
     allowance: usize,
     has_turn: bool,
+    is_slow: bool,
 }
 
 impl<E> Default for Line<E> {
     fn default() -> Self {
-        Self { waiting: VecDeque::new(), messages: 0, allowance: 1, has_turn: false }
+        Self { waiting: VecDeque::new(), messages: 0, allowance: 1, has_turn: false, is_slow: false }
     }
 }
 
@@ -75,8 +93,17 @@ impl<E: Waiting> Line<E> {
 
 impl<E: Waiting> Lines<E> {
     pub(super) fn new(bounds: Bounds) -> Self {
-        let (tenants, turns) = (HashMap::new(), VecDeque::new());
-        Self { bounds, tenants, turns, waiting: 0, messages: 0, is_closed: false }
+        Self {
+            bounds,
+            tenants: HashMap::new(),
+            turns: VecDeque::new(),
+            held: VecDeque::new(),
+            slow: HashSet::new(),
+            slow_messages: 0,
+            waiting: 0,
+            messages: 0,
+            is_closed: false,
+        }
     }
 
     /// Lines an errand up. Returns the one that there is no room for: it, or the last one of the longest line.
@@ -89,7 +116,8 @@ impl<E: Waiting> Lines<E> {
             false => None,
         };
         if !self.tenants.contains_key(tenant) {
-            self.tenants.insert(ByteString::from(tenant), Line::default());
+            let line = Line { is_slow: self.slow.contains(tenant), ..Line::default() };
+            self.tenants.insert(ByteString::from(tenant), line);
         }
         if let Some(line) = self.tenants.get_mut(tenant) {
             line.waiting.push_back(errand);
@@ -131,7 +159,12 @@ impl<E: Waiting> Lines<E> {
     /// The next message: whose, and what.
     pub(super) fn take(&mut self) -> Option<(ByteString, Vec<E>)> {
         while let Some(tenant) = self.turns.pop_front() {
+            let most_of_slow = self.most_of_slow();
             let Some(line) = self.tenants.get_mut(&tenant) else { continue };
+            if line.is_slow && self.slow_messages >= most_of_slow {
+                self.held.push_back(tenant);
+                continue;
+            }
             line.has_turn = false;
             let before = line.waiting.len();
             let errands = line.next_message(&self.bounds);
@@ -139,6 +172,7 @@ impl<E: Waiting> Lines<E> {
             if !errands.is_empty() {
                 line.messages += 1;
                 self.messages += 1;
+                self.slow_messages += usize::from(line.is_slow);
             }
             self.settle(&tenant);
             if !errands.is_empty() {
@@ -148,17 +182,36 @@ impl<E: Waiting> Lines<E> {
         None
     }
 
-    /// A message of the tenant was answered, quickly or not.
-    pub(super) fn done(&mut self, tenant: &str, is_quick: bool) {
-        if let Some(line) = self.tenants.get_mut(tenant) {
-            line.messages -= 1;
-            self.messages -= 1;
-            line.allowance = match is_quick {
-                true => (line.allowance * 2).min(self.bounds.messages_per_tenant.max(1)),
-                false => 1,
-            };
-            self.settle(tenant);
+    /// Messages of slow tenants that may be under way.
+    fn most_of_slow(&self) -> usize {
+        (self.bounds.messages / 2).max(1)
+    }
+
+    /// A message of the tenant was answered, or given up, after so long.
+    pub(super) fn done(&mut self, tenant: &str, took: Duration) {
+        let Some(line) = self.tenants.get_mut(tenant) else { return };
+        let slow_before = if line.is_slow { line.messages } else { 0 };
+        line.messages -= 1;
+        self.messages -= 1;
+        line.allowance = match took <= QUICK {
+            true => (line.allowance * 2).min(self.bounds.messages_per_tenant.max(1)),
+            false => 1,
+        };
+        if took > SLOW {
+            line.is_slow = true;
+            if self.slow.len() < MAXIMUM_SLOW {
+                self.slow.insert(ByteString::from(tenant));
+            }
+        } else if took <= QUICK && line.is_slow {
+            line.is_slow = false;
+            self.slow.remove(tenant);
         }
+        let slow_after = if line.is_slow { line.messages } else { 0 };
+        self.slow_messages = self.slow_messages - slow_before + slow_after;
+        self.settle(tenant);
+        // As many of those that were held back have their turn now as there is room for.
+        let room = self.most_of_slow().saturating_sub(self.slow_messages).min(self.held.len());
+        self.turns.extend(self.held.drain(..room));
     }
 
     /// Gives a tenant its next turn, if it has something to send and may; forgets it if it has nothing at all.
@@ -181,8 +234,6 @@ impl<E: Waiting> Lines<E> {
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
-
-    use std::time::Duration;
 
     use super::*;
 
@@ -218,8 +269,8 @@ mod tests {
     }
 
     fn assert_empty(lines: &Lines<usize>) {
-        assert!(lines.tenants.is_empty() && lines.turns.is_empty());
-        assert_eq!((lines.waiting, lines.messages), (0, 0));
+        assert!(lines.tenants.is_empty() && lines.turns.is_empty() && lines.held.is_empty());
+        assert_eq!((lines.waiting, lines.messages, lines.slow_messages), (0, 0, 0));
     }
 
     #[test]
@@ -231,7 +282,7 @@ mod tests {
         let mut messages = Vec::new();
         while let Some((tenant, errands)) = next(&mut lines) {
             messages.push(errands);
-            lines.done(&tenant, true);
+            lines.done(&tenant, QUICK);
         }
         assert_eq!(messages, [vec![10, 20, 30, 40], vec![50], vec![500], vec![10, 60], vec![60]]);
         assert_empty(&lines);
@@ -246,7 +297,7 @@ mod tests {
         push(&mut lines, "acme", 1);
         push(&mut lines, "globex", 1);
         let first = next(&mut lines).unwrap().0;
-        lines.done(&first, true);
+        lines.done(&first, QUICK);
         let order: Vec<String> = (0..4).map(|_| next(&mut lines).unwrap().0).collect();
         assert_eq!((&*first, &order[..2]), ("greedy", &["acme".to_owned(), "globex".to_owned()][..]));
         assert_eq!(order[2..], ["greedy", "greedy"]);
@@ -276,22 +327,54 @@ mod tests {
         push(&mut lines, "acme", 8);
         assert_eq!(next(&mut lines).unwrap().0, "acme");
         assert_eq!(next(&mut lines), None);
-        lines.done("acme", true);
+        lines.done("acme", QUICK);
         push(&mut lines, "acme", 4);
         assert_eq!(
             [next(&mut lines).unwrap().0, next(&mut lines).unwrap().0],
             ["acme", "acme"],
             "quick ones have more"
         );
-        lines.done("slow", false);
+        lines.done("slow", QUICK * 2);
         assert_eq!(next(&mut lines).unwrap().0, "slow");
         assert_eq!(next(&mut lines), None);
-        lines.done("slow", false);
-        lines.done("acme", true);
-        lines.done("acme", false);
+        lines.done("slow", QUICK * 2);
+        lines.done("acme", QUICK);
+        lines.done("acme", QUICK * 2);
         assert_eq!(next(&mut lines).unwrap().0, "slow");
-        lines.done("slow", true);
+        lines.done("slow", QUICK);
         assert_empty(&lines);
+    }
+
+    #[test]
+    fn tenants_whose_roots_are_silent_leave_half_of_the_messengers_to_others() {
+        let mut lines = lines();
+        let silent = ["a", "b", "c", "d"];
+        // Nobody knows yet, ...
+        silent.iter().for_each(|tenant| push(&mut lines, tenant, 1));
+        silent.iter().for_each(|tenant| assert_eq!(next(&mut lines).unwrap().0, *tenant));
+        silent.iter().for_each(|tenant| lines.done(tenant, SLOW * 2));
+        assert_empty(&lines);
+        // ... and now it is remembered.
+        silent.iter().for_each(|tenant| push(&mut lines, tenant, 1));
+        push(&mut lines, "acme", 1);
+        push(&mut lines, "globex", 1);
+        let under_way: Vec<String> = (0..4).map(|_| next(&mut lines).unwrap().0).collect();
+        assert_eq!(under_way, ["a", "b", "acme", "globex"]);
+        assert_eq!(next(&mut lines), None, "two of four are theirs");
+        lines.done("a", SLOW * 2);
+        assert_eq!(next(&mut lines).unwrap().0, "c");
+        // One that answers quickly is as others are, and makes room.
+        lines.done("b", QUICK);
+        assert_eq!(next(&mut lines).unwrap().0, "d");
+        push(&mut lines, "b", 1);
+        assert_eq!(next(&mut lines).unwrap().0, "b");
+        for (tenant, took) in
+            [("c", SLOW * 2), ("d", SLOW * 2), ("b", QUICK), ("acme", QUICK), ("globex", QUICK)]
+        {
+            lines.done(tenant, took);
+        }
+        assert_empty(&lines);
+        assert_eq!(lines.slow.len(), 3);
     }
 
     #[test]
@@ -300,7 +383,7 @@ mod tests {
         (0..12).for_each(|_| assert_eq!(lines.push("acme", 0), None));
         assert_eq!(lines.push("acme", 3), None, "there is room in the line");
         assert_eq!(next(&mut lines), Some(("acme".to_owned(), vec![3])));
-        lines.done("acme", true);
+        lines.done("acme", QUICK);
         (0..5).for_each(|_| assert_eq!(lines.push("acme", 0), None));
         assert_eq!(next(&mut lines), None);
         assert_empty(&lines);
