@@ -231,7 +231,8 @@ pub async fn what_the_index_lacks_is_buried(mut system: System, index: &mut impl
     let key = create_some(&system.application("acme"), 1).await.remove(0).0;
     system.core.take().unwrap().stop();
     system.application("acme").destroy(&key).await.unwrap();
-    system.gateway.take().unwrap().kill();
+    // Properly: the journal of a store that was killed would bring the rows back.
+    system.gateway.take().unwrap().stop();
     index.lose(&mut system);
     if let Some(gateway) = system.gateway.take() {
         gateway.kill();
