@@ -173,8 +173,11 @@ fn tune(config: &mut Config, limits: &Limits) {
         None => own,
     });
     config.connect_timeout(limits.connect_timeout).tcp_user_timeout(limits.statement_timeout);
-    // A standby would show what has been; with several hosts, the one that takes changes is looked for.
-    config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    // With several hosts, the one that takes changes is looked for. A single one is judged when it is connected to, and still read
+    // from where it has been made read-only.
+    if config.get_hosts().len() > 1 {
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    }
     if config.get_application_name().is_none() {
         config.application_name("krypton");
     }
