@@ -83,7 +83,7 @@ struct Shared {
 impl EmbeddedStore {
     /// Opens the store in `directory`, or makes one (mode 0700, files 0600).
     ///
-    /// Blocks: after a crash in the middle of commits the journal is read again, about 0.1 s for a full one.
+    /// Blocks: after a crash in the middle of commits the journal is read again, about 0.5 s for a full one.
     ///
     /// # Errors
     /// If another process works with it, its format is unknown, it is damaged, or it is not as far as its anchor
