@@ -11,7 +11,7 @@ use crate::port::StoreError;
 use crate::record::Record;
 
 const FORMAT: u8 = 1;
-const CHECKSUM_BYTES: usize = 16;
+pub(super) const CHECKSUM_BYTES: usize = 16;
 
 /// Opens a stored value.
 ///
@@ -57,6 +57,6 @@ pub(super) fn enclose(bytes: &[u8]) -> Vec<u8> {
 }
 
 /// Finds accidents, not attacks: whoever can write the file can write a checksum.
-fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {
+pub(super) fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {
     *sha256(bytes).first_chunk().expect("a SHA-256 digest has 32 bytes")
 }

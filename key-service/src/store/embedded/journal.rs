@@ -13,8 +13,9 @@ use std::path::Path;
 use bytes::{Buf as _, Bytes};
 
 use super::file;
-use crate::crypto::{Entropy as _, SystemEntropy, sha256};
+use crate::crypto::{Entropy as _, SystemEntropy};
 use crate::durable_files;
+use crate::store::value::{CHECKSUM_BYTES, checksum};
 
 /// Names a round: drawn at random, so that no two are taken for each other, not even in a copy of the store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,7 +52,6 @@ pub(super) struct Journal {
 /// `checksum (16) round (8) epoch (8) length of the records (4)`, numbers big-endian, then the records, each after its
 /// length (4). The checksum is over all that follows it.
 const HEADER_BYTES: usize = 36;
-const CHECKSUM_BYTES: usize = 16;
 const LENGTH_BYTES: usize = 4;
 
 /// Entries begin at multiples of this: no write touches a block that holds an acknowledged one.
@@ -170,10 +170,6 @@ fn decode(bytes: &Bytes, round: Round) -> Option<(Entry, usize)> {
         (length <= rest.len()).then(|| records.push(rest.split_to(length)))?;
     }
     Some((Entry { epoch, records }, padded(end)))
-}
-
-fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {
-    *sha256(bytes).first_chunk().expect("a SHA-256 digest has 32 bytes")
 }
 
 #[cfg(test)]
