@@ -179,7 +179,9 @@ impl Writer {
         if !self.shared.is_open() {
             return;
         }
-        let settled = self.shared.begin_write().and_then(|transaction| self.settle_with(transaction));
+        let transaction = self.shared.begin_write();
+        let settled =
+            transaction.and_then(|transaction| self.settle_with(transaction).map_err(file::store_error));
         if let Err(error) = settled {
             tracing::warn!(%error, "the store was not settled, and is opened again");
             self.reopen();
@@ -190,15 +192,12 @@ impl Writer {
     ///
     /// The database notes in the same transaction which of its pages are in use. Else it would find out after a crash, by a look
     /// at all of them.
-    fn settle_with(&mut self, mut transaction: WriteTransaction) -> Result<(), StoreError> {
-        let unavailable = |error: &dyn std::fmt::Display| StoreError::Unavailable(error.to_string());
-        let round = Round::draw().map_err(|error| unavailable(&error))?;
-        let noted = Tables::open(&transaction).map_err(redb::Error::from);
-        let noted = noted.and_then(|mut tables| Ok(tables.write_round(round)?));
-        noted.map_err(file::store_error)?;
-        transaction.set_durability(Durability::Immediate).map_err(|error| unavailable(&error))?;
+    fn settle_with(&mut self, mut transaction: WriteTransaction) -> Result<(), redb::Error> {
+        let round = Round::draw()?;
+        Tables::open(&transaction)?.write_round(round)?;
+        transaction.set_durability(Durability::Immediate)?;
         transaction.set_quick_repair(true);
-        transaction.commit().map_err(|error| file::store_error(error.into()))?;
+        transaction.commit()?;
         self.journal.begin(round);
         Ok(())
     }
@@ -208,12 +207,10 @@ impl Writer {
         &mut self,
         mut transaction: WriteTransaction,
         Judged { written, progress, .. }: &Judged,
-    ) -> Result<(), StoreError> {
-        let kept = self.journal.append(progress.epoch, written.values().map(|transition| &transition.bytes));
-        kept.map_err(|error| file::store_error(redb::Error::Io(error)))?;
-        let unsupported = |error: redb::SetDurabilityError| StoreError::Unavailable(error.to_string());
-        transaction.set_durability(Durability::None).map_err(unsupported)?;
-        transaction.commit().map_err(|error| file::store_error(error.into()))
+    ) -> Result<(), redb::Error> {
+        self.journal.append(progress.epoch, written.values().map(|transition| &transition.bytes))?;
+        transaction.set_durability(Durability::None)?;
+        Ok(transaction.commit()?)
     }
 
     fn end(mut self) {
@@ -260,10 +257,11 @@ impl Writer {
         let is_journaled = free_bytes >= self.limits.minimum_free_bytes
             && self.journal.has_room(transitions().map(|transition| transition.bytes.len()));
         self.is_settled = !is_journaled;
-        match is_journaled {
-            true => self.journal_with(transaction, &judged)?,
-            false => self.settle_with(transaction)?,
-        }
+        let committed = match is_journaled {
+            true => self.journal_with(transaction, &judged),
+            false => self.settle_with(transaction),
+        };
+        committed.map_err(file::store_error)?;
         for transition in transitions() {
             self.shared.cache.finish_change(&transition.after, transition.bytes.len());
         }
