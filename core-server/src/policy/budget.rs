@@ -46,7 +46,6 @@ impl Default for BudgetSettings {
 
 /// The unwraps, wraps and burials of one Gateway.
 pub struct Meter {
-    settings: BudgetSettings,
     clock: Arc<dyn Clock>,
     accounts: HashMap<ByteString, Mutex<Account>>,
 }
@@ -62,6 +61,10 @@ struct Account {
 
 /// What may be done in one go, filling up again.
 struct Bucket {
+    /// What is done.
+    what: &'static str,
+    per_second: u32,
+    burst: u32,
     tokens: f64,
     filled: Duration,
     /// When it was last told that the budget is spent.
@@ -79,16 +82,19 @@ impl Meter {
         tenants: impl IntoIterator<Item = ByteString>,
     ) -> Self {
         let now = clock.monotonic();
-        let bucket = |burst: u32| Bucket { tokens: burst.into(), filled: now, told: None };
+        let bucket = |what, per_second, burst: u32| {
+            let (tokens, filled, told) = (burst.into(), now, None);
+            Bucket { what, per_second, burst, tokens, filled, told }
+        };
         let account = || Account {
-            to_unwrap: bucket(settings.unwrap_burst),
-            to_wrap: bucket(settings.wrap_burst),
-            to_bury: bucket(settings.tombstone_burst),
+            to_unwrap: bucket("unwrap", settings.unwraps_per_second, settings.unwrap_burst),
+            to_wrap: bucket("wrap", settings.wraps_per_second, settings.wrap_burst),
+            to_bury: bucket("tombstone", settings.tombstones_per_second, settings.tombstone_burst),
             unwraps: LastMinute::default(),
             wraps: LastMinute::default(),
         };
         let accounts = tenants.into_iter().map(|tenant| (tenant, Mutex::new(account()))).collect();
-        Self { settings, clock, accounts }
+        Self { clock, accounts }
     }
 
     /// Takes one unwrap out of the budget.
@@ -98,8 +104,7 @@ impl Meter {
     pub fn unwrap(&self, gateway: &str, tenant: &str) -> Result<(), Fault> {
         let now = self.clock.monotonic();
         let Some(mut account) = self.account(tenant) else { return Ok(()) };
-        let BudgetSettings { unwraps_per_second, unwrap_burst, .. } = self.settings;
-        account.to_unwrap.spend("unwrap", unwraps_per_second, unwrap_burst, now, gateway, tenant)?;
+        account.to_unwrap.spend(now, gateway, tenant)?;
         account.unwraps.count(now);
         Ok(())
     }
@@ -111,8 +116,7 @@ impl Meter {
     pub fn bury(&self, gateway: &str, tenant: &str) -> Result<(), Fault> {
         let now = self.clock.monotonic();
         let Some(mut account) = self.account(tenant) else { return Ok(()) };
-        let BudgetSettings { tombstones_per_second, tombstone_burst, .. } = self.settings;
-        account.to_bury.spend("tombstone", tombstones_per_second, tombstone_burst, now, gateway, tenant)
+        account.to_bury.spend(now, gateway, tenant)
     }
 
     /// Takes one wrap out of the budget.
@@ -122,8 +126,7 @@ impl Meter {
     pub fn wrap(&self, gateway: &str, tenant: &str) -> Result<(), Fault> {
         let now = self.clock.monotonic();
         let Some(mut account) = self.account(tenant) else { return Ok(()) };
-        let BudgetSettings { wraps_per_second, wrap_burst, .. } = self.settings;
-        account.to_wrap.spend("wrap", wraps_per_second, wrap_burst, now, gateway, tenant)?;
+        account.to_wrap.spend(now, gateway, tenant)?;
         account.wraps.count(now);
         Ok(())
     }
@@ -142,18 +145,11 @@ impl Meter {
 impl Bucket {
     /// Takes one out of the bucket of a Gateway and tenant, or says that there is none: to the peer each time, in the log now
     /// and then.
-    fn spend(
-        &mut self,
-        what: &str,
-        per_second: u32,
-        burst: u32,
-        now: Duration,
-        gateway: &str,
-        tenant: &str,
-    ) -> Result<(), Fault> {
-        if self.take(per_second, burst, now) {
+    fn spend(&mut self, now: Duration, gateway: &str, tenant: &str) -> Result<(), Fault> {
+        if self.take(now) {
             return Ok(());
         }
+        let what = self.what;
         if self.is_to_be_told(now) {
             tracing::warn!(
                 gateway,
@@ -166,10 +162,11 @@ impl Bucket {
     }
 
     /// Takes one out, if there is one.
-    fn take(&mut self, per_second: u32, burst: u32, now: Duration) -> bool {
+    fn take(&mut self, now: Duration) -> bool {
         let passed = now.saturating_sub(self.filled);
         self.filled = now.max(self.filled);
-        self.tokens = (self.tokens + passed.as_secs_f64() * f64::from(per_second)).min(burst.into());
+        let refilled = self.tokens + passed.as_secs_f64() * f64::from(self.per_second);
+        self.tokens = refilled.min(self.burst.into());
         let is_there = self.tokens >= 1.0;
         if is_there {
             self.tokens -= 1.0;
