@@ -20,7 +20,7 @@ use bytestring::ByteString;
 use key_service::crypto::{self, Entropy, SEALING_KEY_BYTES};
 use key_service::lifecycle_dates;
 use key_service::memory::{LockedMemory, LockedSecret, keys_taken_back};
-use key_service::port::{Audit, Clock, Sealed, Store};
+use key_service::port::{Sealed, Store};
 use key_service::record::Record;
 use kmip_protocol::attribute::AttributeType;
 use kmip_protocol::codec::DateTime;
@@ -30,7 +30,6 @@ use tokio::sync::Notify;
 use crate::anchor::{self, Anchor, AnchorBook};
 use crate::audit::record_opening;
 use crate::chain::{self, Level, REGION, associated_data};
-use crate::metrics::Metrics;
 use crate::openings::{Making, Opened, Opening, Openings};
 use crate::root::{Plaintext, RootError, RootOfTrust, Roots};
 use crate::switch::Switch;
@@ -44,10 +43,7 @@ pub struct Vault {
     store: Arc<dyn Store>,
     roots: Roots,
     memory: LockedMemory,
-    clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
-    audit: Arc<dyn Audit>,
-    metrics: Metrics,
     anchors: AnchorBook,
     uses: UseBook,
     switch: Switch,
@@ -97,24 +93,10 @@ impl Vault {
         entropy: Arc<dyn Entropy>,
         switch: Switch,
     ) -> Self {
-        let Switch { clock, audit, metrics, .. } = switch.clone();
-        let (anchors, uses, copies) = (AnchorBook::new(metrics.clone()), UseBook::default(), Arc::default());
+        let anchors = AnchorBook::new(switch.metrics.clone());
+        let (uses, copies) = (UseBook::default(), Arc::default());
         let (openings, places) = (Arc::default(), RwLock::default());
-        Self {
-            store,
-            roots,
-            memory,
-            clock,
-            entropy,
-            audit,
-            metrics,
-            anchors,
-            uses,
-            switch,
-            copies,
-            openings,
-            places,
-        }
+        Self { store, roots, memory, entropy, anchors, uses, switch, copies, openings, places }
     }
 
     /// How often L3s have been used.
@@ -130,7 +112,7 @@ impl Vault {
     /// The key, if it is open already.
     pub fn opened(&self, unique_identifier: &str) -> Option<Arc<UnsealedKey>> {
         let key = self.places().get(unique_identifier)?.key.get().cloned()?;
-        if key.is_closed(self.clock.now()) {
+        if key.is_closed(self.switch.clock.now()) {
             self.forget_tenant(&key.tenant);
             return None;
         }
@@ -205,7 +187,7 @@ impl Vault {
         let place = self.places_mut().remove(unique_identifier);
         if let Some(place) = place {
             place.wipe();
-            self.metrics.wiped.inc();
+            self.switch.metrics.wiped.inc();
         }
     }
 
@@ -215,7 +197,7 @@ impl Vault {
         self.openings.close(tenant);
         for place in &forgotten {
             place.wipe();
-            self.metrics.wiped.inc();
+            self.switch.metrics.wiped.inc();
         }
     }
 
@@ -225,7 +207,7 @@ impl Vault {
         self.openings.close_all();
         for place in forgotten.iter() {
             place.wipe();
-            self.metrics.wiped.inc();
+            self.switch.metrics.wiped.inc();
         }
     }
 
@@ -366,10 +348,10 @@ impl Vault {
             Level::L2 => self.unseal_by_anchor(&record, opening).await?,
             _ => self.unseal_by_tenant_key(&record, opening).await?,
         };
-        self.metrics.unsealed(level);
+        self.switch.metrics.unsealed(level);
         tracing::debug!(level = level.name(), %unique_identifier, %tenant, "unsealed");
         if level == Level::L2 {
-            record_opening(&*self.audit, self.clock.now(), unique_identifier, &tenant).await;
+            record_opening(&*self.switch.audit, self.switch.clock.now(), unique_identifier, &tenant).await;
         }
         let uses = self.uses.of(unique_identifier);
         Ok(Arc::new(UnsealedKey::new(record, tenant, anchorage, uses, closes, opened)?))
@@ -379,7 +361,7 @@ impl Vault {
         let anchors = self.anchors_of(l2).await?;
         let mut ranked = anchors.clone();
         self.anchors.rank(&l2.unique_identifier, &mut ranked);
-        let asked = (self.clock.monotonic(), self.clock.now());
+        let asked = (self.switch.clock.monotonic(), self.switch.clock.now());
         let mut told = Vec::new();
         let root_at = |location: &str| self.roots.open(location);
         // One that was denied closes the tenant now, this opening included, whatever the others will say.
@@ -436,7 +418,7 @@ impl Vault {
     }
 
     fn require_active(&self, record: &Record) -> Result<(), VaultError> {
-        let settled = lifecycle_dates::settle(Arc::new(record.clone()), self.clock.now());
+        let settled = lifecycle_dates::settle(Arc::new(record.clone()), self.switch.clock.now());
         match settled.state() {
             Some(State::Active) => Ok(()),
             _ => Err(VaultError::Closed { above: Level::of(record).name() }),

@@ -38,12 +38,12 @@ impl Vault {
         l2: &ByteString,
         anchor: &Anchor,
     ) -> Result<(), RootError> {
-        let asked = (self.clock.monotonic(), self.clock.now());
+        let asked = (self.switch.clock.monotonic(), self.switch.clock.now());
         let proved = match self.roots.open(&anchor.location) {
             Ok(root) => anchor.prove(&*root, opening).await,
             Err(error) => Err(error),
         };
-        self.metrics.probed(match &proved {
+        self.switch.metrics.probed(match &proved {
             Ok(()) => "proved",
             Err(RootError::Unreachable(_)) => "unreachable",
             Err(RootError::Memory(_)) => "no_memory",
@@ -114,7 +114,7 @@ impl Vault {
 
     fn close(&self, tenant: &str, reason: &'static str, error: &dyn Display) {
         self.forget_tenant(tenant);
-        self.metrics.closed(reason);
+        self.switch.metrics.closed(reason);
         tracing::error!(tenant, reason, %error, "tenant closed by its root");
     }
 }
