@@ -256,14 +256,14 @@ impl Undertaker {
 
     /// Has the objects of marked records buried. Returns how many are left.
     async fn bury(&self, marked: &[Arc<Record>]) -> i64 {
-        let graves: Vec<Grave> = marked.iter().filter_map(|record| Grave::of(record)).collect();
-        let unasked: Vec<Grave> =
-            graves.iter().filter(|grave| !self.work().confirmed.contains(*grave)).cloned().collect();
+        let graves: Vec<Option<Grave>> = marked.iter().map(|record| Grave::of(record)).collect();
+        let is_unasked = |grave: &&Grave| !self.work().confirmed.contains(*grave);
+        let unasked: Vec<Grave> = graves.iter().flatten().filter(is_unasked).cloned().collect();
         self.ask(&unasked).await;
         let mut left = 0;
-        for record in marked {
-            let is_settled = match Grave::of(record) {
-                Some(grave) => self.confirm(record, &grave).await,
+        for (record, grave) in marked.iter().zip(&graves) {
+            let is_settled = match grave {
+                Some(grave) => self.confirm(record, grave).await,
                 None => false,
             };
             left += i64::from(!is_settled);
