@@ -288,6 +288,15 @@ mod tests {
         Gateways::new(NAMES, leases, clock.clone(), Metrics::unregistered())
     }
 
+    /// All of them let in, on a store of which nothing is damaged yet.
+    async fn established() -> (Arc<SystemClock>, Damaged, Gateways) {
+        let clock = Arc::new(SystemClock::default());
+        let store = Damaged { store: MemoryStore::new(MemoryLimits::default()), damaged: Mutex::default() };
+        let running = gateways(&clock);
+        running.establish(&store, None).await.unwrap();
+        (clock, store, running)
+    }
+
     fn open(gateways: &Gateways) -> Vec<&'static str> {
         NAMES.into_iter().filter(|name| gateways.admission(name).is_open()).collect()
     }
@@ -301,10 +310,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_gateway_whose_object_is_damaged_gets_nothing_and_the_others_are_looked_at() {
-        let clock = Arc::new(SystemClock::default());
-        let store = Damaged { store: MemoryStore::new(MemoryLimits::default()), damaged: Mutex::default() };
-        let running = gateways(&clock);
-        running.establish(&store, None).await.unwrap();
+        let (clock, store, running) = established().await;
         assert_eq!(open(&running), NAMES);
         // Whichever it is, in whatever order they are looked at: the others are.
         for (damaged, revoked, left) in [("a", "b", vec!["c", "d"]), ("c", "a", vec!["d"])] {
@@ -329,10 +335,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_change_that_cannot_be_read_shuts_its_gateway_out() {
-        let clock = Arc::new(SystemClock::default());
-        let store = Damaged { store: MemoryStore::new(MemoryLimits::default()), damaged: Mutex::default() };
-        let running = gateways(&clock);
-        running.establish(&store, None).await.unwrap();
+        let (_, store, running) = established().await;
         *store.damaged.lock().unwrap() = Some(gateway_object("b"));
         running.look_at("b", &store).await.unwrap().unwrap().await;
         assert_eq!(open(&running), ["a", "c", "d"]);

@@ -29,6 +29,14 @@ async fn two_anchors() -> (Rig, Party, Chain, ByteString) {
     (rig, operator, acme, second)
 }
 
+/// A Core that proves nothing by itself for as long as a test takes.
+async fn rig_without_proofs() -> Rig {
+    let mut rig = Rig::stopped();
+    rig.roots = "probe_interval_seconds = 3600\nsovereignty_timeout_seconds = 7200";
+    rig.restart().await;
+    rig
+}
+
 /// The Core alone.
 async fn rig() -> Rig {
     let mut rig = Rig::stopped();
@@ -367,9 +375,7 @@ async fn a_drill_tells_which_anchor_still_opens() {
 
 #[tokio::test]
 async fn a_refusal_that_is_met_while_another_anchor_opens_closes_the_tenant() {
-    let mut rig = Rig::stopped();
-    rig.roots = "probe_interval_seconds = 3600\nsovereignty_timeout_seconds = 7200";
-    rig.restart().await;
+    let rig = rig_without_proofs().await;
     let operator = rig.operator();
     let acme = operator.provision("acme").await;
     let second = operator.add_l1("acme", "software:acme-2").await;
@@ -410,9 +416,7 @@ async fn a_refusal_that_is_met_while_another_anchor_opens_closes_the_tenant() {
 
 #[tokio::test]
 async fn a_root_that_does_not_seal_any_more_is_asked_whether_it_opens() {
-    let mut rig = Rig::stopped();
-    rig.roots = "probe_interval_seconds = 3600\nsovereignty_timeout_seconds = 7200";
-    rig.restart().await;
+    let rig = rig_without_proofs().await;
     let operator = rig.operator();
     let acme = operator.provision("acme").await;
     rig.gateway("acme-gateway").wrap(&acme.l3, &object(), b"x").await.unwrap();

@@ -396,6 +396,23 @@ async fn an_old_bundle_that_is_written_into_the_store_is_refused_and_the_last_go
     rig.gateway("acme-gateway").wrap(&acme.l3, &object(), b"x").await.unwrap();
 }
 
+/// How many of some requests, sent so often, are granted. The others are refused for a budget.
+async fn within_budget(gateway: &Party, requests: &[Request], rounds: usize, budget: &str) -> u64 {
+    let mut granted = 0;
+    for _ in 0..rounds {
+        for answer in gateway.batch(requests).await {
+            match answer {
+                Ok(_) => granted += 1,
+                Err(refused) => {
+                    assert_eq!(refused.reason, ResultReason::ServerLimitExceeded);
+                    assert!(refused.message.contains(budget), "{}", refused.message);
+                }
+            }
+        }
+    }
+    granted
+}
+
 #[tokio::test]
 async fn a_bulk_theft_is_cut_off_and_others_are_not() {
     let rig = Rig::start_with("budget = { unwraps_per_second = 1, unwrap_burst = 50 }").await;
@@ -404,19 +421,8 @@ async fn a_bulk_theft_is_cut_off_and_others_are_not() {
     let (thief, owner) = (rig.gateway("both-gateway"), rig.gateway("acme-gateway"));
     let blob = owner.wrap(&acme.l3, &object(), b"the key").await.unwrap();
     let of_globex = thief.wrap(&globex.l3, &object(), b"other").await.unwrap();
-    let mut stolen = 0;
-    for _ in 0..3 {
-        let requests: Vec<Request> = (0..100).map(|_| unwrap(&acme.l3, &object(), &blob).into()).collect();
-        for answer in thief.batch(&requests).await {
-            match answer {
-                Ok(_) => stolen += 1,
-                Err(refused) => {
-                    assert_eq!(refused.reason, ResultReason::ServerLimitExceeded);
-                    assert!(refused.message.contains("unwrap budget"), "{}", refused.message);
-                }
-            }
-        }
-    }
+    let unwraps: Vec<Request> = (0..100).map(|_| unwrap(&acme.l3, &object(), &blob).into()).collect();
+    let stolen = within_budget(&thief, &unwraps, 3, "unwrap budget").await;
     // The burst, and what a slow machine adds by the second.
     assert!((50..80).contains(&stolen), "{stolen}");
     let over = rig.metric(r#"krypton_core_unwraps_over_budget_total{gateway="both-gateway"}"#).await;
@@ -435,19 +441,8 @@ async fn a_thief_wears_out_no_l3_and_others_go_on() {
     let operator = rig.operator();
     let (acme, globex) = (operator.provision("acme").await, operator.provision("globex").await);
     let (thief, owner) = (rig.gateway("both-gateway"), rig.gateway("acme-gateway"));
-    let mut wrapped = 0;
-    for _ in 0..30 {
-        let requests: Vec<Request> = (0..10).map(|_| wrap(&acme.l3, &object(), b"x").into()).collect();
-        for answer in thief.batch(&requests).await {
-            match answer {
-                Ok(_) => wrapped += 1,
-                Err(refused) => {
-                    assert_eq!(refused.reason, ResultReason::ServerLimitExceeded);
-                    assert!(refused.message.contains("wrap budget"), "{}", refused.message);
-                }
-            }
-        }
-    }
+    let wraps: Vec<Request> = (0..10).map(|_| wrap(&acme.l3, &object(), b"x").into()).collect();
+    let wrapped = within_budget(&thief, &wraps, 30, "wrap budget").await;
     // The burst, and what a slow machine adds by the second.
     assert!((50..80).contains(&wrapped), "{wrapped}");
     let over = rig.metric(r#"krypton_core_wraps_over_budget_total{gateway="both-gateway"}"#).await;
