@@ -204,8 +204,7 @@ async fn other_gateways_forget_what_was_destroyed() {
 async fn a_gateway_that_was_not_told_forgets_with_the_next_core() {
     let mut system = System::provision();
     system.set("core", "requests.lease_time_seconds = 4\nrequests.longest_lease_seconds = 4");
-    system.core = Some(system.start_server("core"));
-    system.gateway = Some(system.start_server("gateway"));
+    system.start_both();
     let key = system.application("acme").create("open elsewhere").await.unwrap();
     let backup = system.back_up("backup");
     let wire = Wire::to(system.core.as_ref().unwrap().address).await;

@@ -94,8 +94,7 @@ async fn a_gateway_whose_audit_log_is_full_is_not_ready() {
     };
     let mut system = System::provision();
     system.set("gateway", &format!("audit.directory = {:?}", disk.path().join("audit")));
-    system.core = Some(system.start_server("core"));
-    system.gateway = Some(system.start_server("gateway"));
+    system.start_both();
     let acme = system.application("acme");
     let kept = acme.create("kept").await.unwrap();
     system.readiness().await.unwrap();

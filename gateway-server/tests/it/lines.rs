@@ -64,8 +64,7 @@ async fn a_tenant_whose_root_is_silent_delays_only_itself() {
     // Cold again.
     system.core.take().unwrap().stop();
     let root = SilentRoot::of(&system, "acme");
-    system.core = Some(system.start_server("core"));
-    system.gateway = Some(system.start_server("gateway"));
+    system.start_both();
 
     let (acme, globex) = (Arc::new(system.application("acme")), Arc::new(system.application("globex")));
     let mut making = JoinSet::new();
@@ -99,8 +98,7 @@ async fn a_tenant_that_floods_random_services_is_refused_and_delays_only_itself(
     system.set("gateway", "core.maximum_batch_items = 2");
     system.set("gateway", "core.maximum_waiting_per_tenant = 4");
     system.set("gateway", "core.maximum_remembered_services_per_tenant = 8");
-    system.core = Some(system.start_server("core"));
-    system.gateway = Some(system.start_server("gateway"));
+    system.start_both();
     let (acme, globex) = (Arc::new(system.application("acme")), Arc::new(system.application("globex")));
     acme.create("first").await.unwrap();
     let refused = Arc::new(AtomicUsize::new(0));

@@ -38,8 +38,7 @@ async fn what_happened_is_read_by_opentelemetrys_own_classes() {
         system.set(server, &format!("audit.opentelemetry = {:?}", file.display().to_string()));
     }
     let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap() - Duration::from_secs(1);
-    system.core = Some(system.start_server("core"));
-    system.gateway = Some(system.start_server("gateway"));
+    system.start_both();
     let (acme, globex) = (system.application("acme"), system.application("globex"));
     let key = acme.create("a \"name\" with\nall kinds of \u{1F511}").await.unwrap();
     acme.get(&key).await.unwrap();

@@ -72,8 +72,7 @@ async fn all_who_wait_for_a_silent_core_fail_together() {
     let mut system = System::provision();
     system.set("core", "requests.lease_time_seconds = 1");
     system.set("gateway", "core.client.request_timeout_seconds = 2");
-    system.core = Some(system.start_server("core"));
-    system.gateway = Some(system.start_server("gateway"));
+    system.start_both();
     let acme = system.application("acme");
     let key = acme.create("wanted").await.unwrap();
     acme.get(&key).await.unwrap();

@@ -11,8 +11,7 @@ use crate::system::System;
 async fn rotations_under_load_fail_no_request() {
     let mut system = System::provision();
     system.set("core", "rotation = { maximum_wraps = 40, check_interval_seconds = 0.25 }");
-    system.core = Some(system.start_server("core"));
-    system.gateway = Some(system.start_server("gateway"));
+    system.start_both();
     let until = Instant::now() + Duration::from_secs(3);
     let mut applications = tokio::task::JoinSet::new();
     for worker in 0..4 {
@@ -42,8 +41,7 @@ async fn rotations_under_load_fail_no_request() {
 async fn a_spent_budget_of_wraps_refuses_new_keys_alone() {
     let mut system = System::provision();
     system.set("core", "budget = { wraps_per_second = 0, wrap_burst = 5 }");
-    system.core = Some(system.start_server("core"));
-    system.gateway = Some(system.start_server("gateway"));
+    system.start_both();
     let (acme, globex) = (system.application("acme"), system.application("globex"));
     let mut keys = Vec::new();
     let refused = loop {

@@ -17,8 +17,7 @@ use crate::system::{Server, System};
 async fn the_gateway_holds_no_root_key_and_stores_no_plaintext() {
     let mut system = System::provision();
     plain_pages(&system);
-    system.core = Some(system.start_server("core"));
-    system.gateway = Some(system.start_server("gateway"));
+    system.start_both();
     let acme = system.application("acme");
     let key = acme.create("searched").await.unwrap();
     let data_key = acme.get(&key).await.unwrap();

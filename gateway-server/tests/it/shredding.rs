@@ -237,8 +237,7 @@ pub async fn what_the_index_lacks_is_buried(mut system: System, index: &mut impl
     if let Some(gateway) = system.gateway.take() {
         gateway.kill();
     }
-    system.core = Some(system.start_server("core"));
-    system.gateway = Some(system.start_server("gateway"));
+    system.start_both();
     eventually(async || match system.metric("krypton_gateway_tombstones_confirmed_total ").await {
         Some(1) => Ok(()),
         confirmed => Err(confirmed),
@@ -270,8 +269,7 @@ async fn the_look_before_a_shredding_is_paced() {
         "gateway",
         "shredding.maximum_looks_per_second = 16\nshredding.maximum_records_per_second = 1000",
     );
-    system.core = Some(system.start_server("core"));
-    system.gateway = Some(system.start_server("gateway"));
+    system.start_both();
     let keys = create_some(&system.application("acme"), 70).await;
     let begun = Instant::now();
     let told = succeeded(system.rotate_and_shred()).await;
@@ -287,8 +285,7 @@ async fn the_look_before_a_shredding_is_paced() {
 async fn an_l3_destroyed_by_force_does_not_close_its_objects() {
     let mut system = System::provision();
     system.renew_per_second(5);
-    system.core = Some(system.start_server("core"));
-    system.gateway = Some(system.start_server("gateway"));
+    system.start_both();
     let keys = create_some(&system.application("acme"), 40).await;
     // Nobody waits any more when it is destroyed by force.
     drop(ended(system.krypton(&["rotate", "--tenant", "acme", "--shred", "--wait-seconds", "0"])).await);
@@ -366,8 +363,7 @@ async fn what_one_gateway_reports_says_nothing_of_another_store_of_the_same_cert
 async fn a_gateway_that_is_killed_in_the_middle_goes_on() {
     let mut system = System::provision();
     system.renew_per_second(15);
-    system.core = Some(system.start_server("core"));
-    system.gateway = Some(system.start_server("gateway"));
+    system.start_both();
     let keys = create_some(&system.application("acme"), 45).await;
     let shredding = system.rotate_and_shred();
     eventually(async || match system.metric("krypton_gateway_shredding_moved_total ").await {

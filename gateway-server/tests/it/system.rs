@@ -35,9 +35,14 @@ impl System {
     /// As [`start`](Self::start), on another store.
     pub fn start_on(store: &str) -> Self {
         let mut system = Self::provision_on(store);
-        system.core = Some(system.start_server("core"));
-        system.gateway = Some(system.start_server("gateway"));
+        system.start_both();
         system
+    }
+
+    /// Starts the Core and then the Gateway, as they are configured by now.
+    pub fn start_both(&mut self) {
+        self.core = Some(self.start_server("core"));
+        self.gateway = Some(self.start_server("gateway"));
     }
 
     /// As [`start`](Self::start), but starts nothing yet.
